@@ -1,0 +1,66 @@
+"""Basic authentication of the HTTP side, against the bcrypt hashes of the web configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guard(users: Callable[[], Mapping[str, str]]) -> Middleware:
+    """A middleware that asks for a user and password where `users()`, bcrypt hashes by name, is not empty.
+
+    bcrypt is slow on purpose; a password that it accepted is remembered as a keyed digest, so that a scrape every
+    few seconds does not cost its 50 ms of processor time each time. At most two are computed at once, so that
+    guesses from the network take neither the processor nor the threads that collectors work in.
+    """
+    secret = os.urandom(32)
+    accepted: dict[str, tuple[str, bytes]] = {}
+    turn = asyncio.Semaphore(2)
+
+    async def known(user: str, password: str) -> bool:
+        hashes = users()
+        digest = hmac.new(secret, password.encode(), hashlib.sha256).digest()
+        # An unknown user costs as much as a known one, so that names cannot be told apart by time.
+        stored = hashes.get(user) or next(iter(hashes.values()))
+        remembered = accepted.get(user)
+        if remembered is not None and remembered[0] == stored and hmac.compare_digest(remembered[1], digest):
+            return True
+        async with turn:
+            matches = await asyncio.to_thread(_matches, password, stored)
+        if matches and user in hashes:
+            accepted[user] = (stored, digest)
+            return True
+        return False
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not users():
+            return await handler(request)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
+        except ValueError:  # no Base64, or no UTF-8
+            user = password = ""
+        if scheme.lower() == "basic" and user and await known(user, password):
+            return await handler(request)
+        return web.Response(status=401, text="unauthorized\n", headers={"WWW-Authenticate": 'Basic realm="commune-agent"'})
+
+    return check
+
+
+def _matches(password: str, stored: str) -> bool:
+    import bcrypt  # noqa: PLC0415  only where authentication is configured
+
+    try:
+        return bcrypt.checkpw(password.encode()[:72], stored.encode())
+    except ValueError:  # a cost or a NUL that the algorithm does not take
+        return False

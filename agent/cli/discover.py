@@ -1,0 +1,94 @@
+"""`agent discover`: the devices of the local network, as configuration to paste."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ipaddress
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.run import load_settings
+from collectors.machine import Machine
+from collectors.probe.surroundings import look
+from collectors.snmp.assemble import credentials
+from collectors.snmp.profile import library
+from collectors.snmp.sweep import Found, sweep
+
+MAX_ADDRESSES = 4096
+Network = ipaddress.IPv4Network
+
+
+def ranges(given: tuple[str, ...], machine: Machine, *, force: bool) -> list[Network]:
+    """The networks to search: those given, else those of this computer's interfaces.
+
+    Raises:
+        click.ClickException: one is none, is not private, or is too large, and `force` was not given.
+    """
+    texts = given or tuple(
+        address for interface in look(machine).interfaces for address in interface.addresses if ":" not in address
+    )
+    found = []
+    for text in texts:
+        try:
+            network = Network(text, strict=False)
+        except ValueError:
+            message = f"{text} is no IPv4 range; write one such as 192.168.1.0/24"
+            raise click.ClickException(message) from None
+        if not given and (not network.is_private or network.num_addresses > MAX_ADDRESSES):
+            continue
+        if not force and not network.is_private:
+            message = f"{network} is not a private range; --force searches it all the same"
+            raise click.ClickException(message)
+        if not force and network.num_addresses > MAX_ADDRESSES:
+            message = f"{network} has {network.num_addresses} addresses; give a smaller range, or --force"
+            raise click.ClickException(message)
+        found.append(network)
+    return found
+
+
+def as_yaml(found: list[Found]) -> str:
+    """The devices that answer as the section `snmp.devices`, the others as remarks."""
+    lines = ["snmp:", "  devices:"]
+    names: set[str] = set()
+    for device in found:
+        if not device.answers_snmp:
+            lines.append(f"    # {device.address} ({device.mac}) does not answer SNMP")
+            continue
+        words = device.name or f"{device.vendor} {device.model}".strip() or device.address
+        name = re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-") or device.address
+        if name in names:
+            name = f"{name}-{device.address.rpartition('.')[2]}"
+        names.add(name)
+        told = " ".join(filter(None, (device.vendor, device.model)))
+        lines.append(
+            f"    - {{name: {json.dumps(name)}, address: {device.address}, auth: {device.auth}}}  # {told}, profile {device.profile}"
+        )
+    if not any(device.answers_snmp for device in found):
+        lines[1] = "  devices: []"
+    return "\n".join(lines) + "\n"
+
+
+@click.command()
+@click.argument("cidr", nargs=-1)
+@click.option(
+    "-c", "--config", "path", type=click.Path(path_type=Path), help="Configuration with the auths to try; else community public."
+)
+@click.option("--port", default=161, show_default=True, help="UDP port to ask.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of configuration.")
+@click.option("--force", is_flag=True, help="Also ranges that are not private, or large.")
+def command(cidr: tuple[str, ...], path: Path | None, port: int, *, as_json: bool, force: bool) -> None:
+    """Find the devices of CIDR ranges (default: the networks of this computer), and print them as configuration."""
+    machine = Machine()
+    settings = load_settings(path)
+    auths = [(name, credentials(auth, settings.directory)) for name, auth in settings.kinds["snmp"].auths.items()]
+    networks = ranges(cidr, machine, force=force)
+    addresses = [str(address) for network in networks for address in (network.hosts() if network.num_addresses > 2 else network)]
+    if sys.stderr.isatty():
+        click.echo(f"asking {len(addresses)} addresses …", err=True)
+    found = asyncio.run(sweep(addresses, port, auths, library(), machine))
+    click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2) if as_json else as_yaml(found), nl=as_json)

@@ -1,0 +1,65 @@
+"""`agent gaps`: the ledger of intervals without data."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import aiohttp
+import click
+
+from agent import gaps
+from agent.cli.local import config_option, directory_of, session
+from agent.gaps import Gap
+from collectors.wire.units import parse_duration
+
+
+@click.command()
+@config_option
+@click.option("--since", default="7d", show_default=True, help="How far back: 12h, 7d, 30d.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(path: Path | None, since: str, *, as_json: bool) -> None:
+    """Intervals without data, each with its reason."""
+    try:
+        begin = time.time() - parse_duration(since)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None
+    found = asyncio.run(_find(directory_of(path), begin))
+    if as_json:
+        click.echo(json.dumps([{**dataclasses.asdict(gap), "seconds": gap.seconds} for gap in found], indent=2))
+        return
+    if not found:
+        click.echo(f"no gaps in the last {since}")
+        return
+    click.echo(f"{'from':19}  {'to':19}  {'lasted':>9}  reason")
+    for gap in found:
+        detail = f"  ({gap.detail})" if gap.detail else ""
+        click.echo(f"{_local(gap.begin)}  {_local(gap.end)}  {_length(gap.seconds):>9}  {gap.reason}{detail}")
+
+
+async def _find(directory: Path, since: float) -> list[Gap]:
+    """From the running agent, else from its file."""
+    try:
+        async with session(directory) as client, client.get("/api/v1/gaps", params={"since": str(since)}) as response:
+            return [Gap(**row) for row in (await response.json())["gaps"]]
+    except (aiohttp.ClientError, OSError):
+        pass
+    try:
+        return gaps.read(directory / gaps.FILE, since)
+    except sqlite3.Error:
+        return []
+
+
+def _local(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

@@ -1,0 +1,98 @@
+"""`agent province`: the province's side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.config import ConfigError
+
+
+@click.group()
+def command() -> None:
+    """Configure a whole province from one inventory, report on it, and tell people."""
+
+
+@command.command()
+@click.argument("inventory", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the deployable tree.")
+@click.option(
+    "--backend",
+    type=click.Choice(["prometheus", "victoriametrics", "victoriametrics-cluster", "mimir"]),
+    default="prometheus",
+    show_default=True,
+    help="The engine that holds the province's data.",
+)
+@click.option("--renew-certificates", is_flag=True, help="Make a new server certificate; the authority stays.")
+def render(inventory: Path, out: Path, backend: str, *, renew_certificates: bool) -> None:
+    """Render INVENTORY into servers, alerts, dashboards and one install bundle per agent."""
+    from agent.province.crosscheck import load  # noqa: PLC0415
+    from agent.province.render import render as render_tree  # noqa: PLC0415
+
+    try:
+        done = render_tree(load(inventory), inventory.absolute().parent, out, backend, renew=renew_certificates)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(f"{out}: cannot be written: {error.strerror}; name a folder that can", err=True)
+        sys.exit(2)
+    click.echo(f"{out}: {done.files} files, {done.changed} changed, {done.agents} agents, backend {backend}")
+    for name in done.missing:
+        click.echo(f"write {out / name}, then render again", err=True)
+
+
+@command.command()
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), required=True, help="Configuration file of the bridge.")
+def notify(path: Path) -> None:
+    """Bridge Alertmanager's webhook to the Zalo Bot API."""
+    from agent import log  # noqa: PLC0415
+    from agent.province.notify import run  # noqa: PLC0415
+
+    log.configure("info")
+    try:
+        run(path)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+
+
+def _address(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        message = f"{value}: an http:// or https:// address is expected"
+        raise click.BadParameter(message)
+    return value
+
+
+@command.command()
+@click.option("--month", required=True, metavar="YYYY-MM", help="The month, in local time.")
+@click.option("--url", required=True, callback=_address, help="Address of Prometheus (or of what answers its queries).")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the pages and tables.")
+@click.option("--user", default="", help="User of basic authentication.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="File with the password.")
+@click.option("--ca-file", type=click.Path(), help="Authority of the server's certificate.")
+def report(*, month: str, url: str, out: Path, user: str, password_file: Path | None, ca_file: str | None) -> None:
+    """Write the service-level report of a month: a page and a table per commune, an evidence page per uplink."""
+    import time  # noqa: PLC0415
+
+    from agent.province import report as pages  # noqa: PLC0415
+
+    try:
+        start, _ = pages.bounds(month)
+        password = password_file.read_text(encoding="utf-8").strip() if password_file is not None else ""
+        source = pages.Prometheus(url, user, password, ca_file)
+        found = pages.collect(source, month, time.time())
+        try:
+            earlier = pages.collect(source, time.strftime("%Y-%m", time.gmtime(start - 5 * 86400)), time.time())
+        except pages.ReportError:
+            earlier = None  # the first month of a deployment has nothing before it
+        written = pages.write(found, earlier, out)
+    except ValueError:
+        click.echo(f"{month}: no month; write YYYY-MM, such as 2026-10", err=True)
+        sys.exit(2)
+    except (pages.ReportError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    click.echo(f"{out / 'index.html'}: {len(written)} files")

@@ -1,0 +1,359 @@
+"""`agent survey`: record named spots, import what others saved, report coverage with a heat map."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from agent import statedir
+from agent.cli.run import load_settings
+from agent.locale import LANGUAGES, Translate, choose, translator
+from agent.settings import AgentSettings
+from agent.survey import capture, heatmap, importer, page, report, store
+from agent.survey.air import evil_twins
+from agent.survey.record import RecordError, record
+from collectors.machine import Machine
+from collectors.probe.wifi_known import known_ssids
+from collectors.wire.ieee80211 import Bss
+from collectors.wire.survey_file import Visit, summarize
+
+CANNOT = 2
+
+
+_CONFIG = click.option(
+    "-c", "--config", "path", type=click.Path(path_type=Path), help="Configuration file (names of the networks, thresholds)."
+)
+_SSID = click.option(
+    "--ssid",
+    "ssids",
+    multiple=True,
+    help="A network of the site; repeat for several. Default: `wifi.ssids`, else what this computer knows.",
+)
+_FILE = click.option(
+    "--file", "file", type=click.Path(path_type=Path), help="Survey file to append to; default: one a day in the state directory."
+)
+_ZONE = click.option("--zone", help="Name of the place, such as 'Waiting room'.")
+_X = click.option("--x", "x", type=float, help="Position from the left edge of the floor plan.")
+_Y = click.option("--y", "y", type=float, help="Position from the upper edge of the floor plan.")
+_LANG = click.option("--lang", type=click.Choice(LANGUAGES), help="Language; default: by $LANG.")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(CANNOT)
+
+
+def _place(x: float | None, y: float | None) -> None:
+    if (x is None) != (y is None):
+        _fail("--x and --y belong together: both from the upper left corner of the floor plan")
+
+
+def _limits(settings: AgentSettings) -> report.Limits:
+    return report.Limits(dead=settings.kinds["wifi"].dead_zone_dbm)
+
+
+def _default_file(settings: AgentSettings, machine: Machine) -> Path:
+    folder = statedir.wanted(settings, machine)
+    name = datetime.now(UTC).astimezone().strftime("%Y-%m-%d.jsonl")
+    return (folder / "surveys" if folder else Path.cwd()) / name
+
+
+@click.group(invoke_without_command=True)
+@_ZONE
+@_X
+@_Y
+@_FILE
+@_SSID
+@_CONFIG
+@click.option("--scans", type=click.IntRange(1, 50), default=5, show_default=True, help="Scans at the spot; their median counts.")
+@click.option("--interface", default="auto", show_default=True, help="Wi-Fi interface.")
+@click.option("--pcap", type=click.Path(path_type=Path), help="Read a capture with radiotap instead of scanning.")
+@click.option("--monitor", help="Listen on an interface in monitor mode instead of scanning (root).")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="How long to listen with --monitor."
+)
+@click.option("--trusted", multiple=True, help="Address of an access point of the site; others with its name are reported.")
+@_LANG
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    zone: str | None,
+    x: float | None,
+    y: float | None,
+    file: Path | None,
+    ssids: tuple[str, ...],
+    path: Path | None,
+    scans: int,
+    interface: str,
+    pcap: Path | None,
+    monitor: str | None,
+    seconds: float,
+    trusted: tuple[str, ...],
+    lang: str | None,
+) -> None:
+    """Record the Wi-Fi coverage of a named spot, or read it from the air.
+
+    Exit status: 0, 1 when the spot has no usable signal (or the air shows an attack), 2 when nothing could be measured.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    settings, machine = load_settings(path), Machine()
+    _ = translator(choose(lang, machine.environ))
+    if pcap is None and monitor is None and zone is None:
+        _fail("name the place: agent survey --zone NAME (or --pcap FILE, --monitor INTERFACE; see --help)")
+    _place(x, y)
+    own = _named(settings, ssids) or known_ssids(machine)
+    suspicious = False
+    if pcap is not None or monitor is not None:
+        found = _listen(pcap, monitor, seconds)
+        networks: list[list[Bss]] = [list(found.networks)]
+        suspicious = _show_air(found, own, trusted, _)
+        source = found.source
+    else:
+        own, networks = _scan(machine, own, scans, interface, _)
+        source = "scan"
+    if zone is None:
+        sys.exit(1 if suspicious else 0)
+    heard, channels = summarize(networks, own)
+    visit = Visit(time.time(), zone, own, heard, channels, x, y, len(networks), source)
+    _save(file or _default_file(settings, machine), [visit])
+    judged = report.judge([visit], _limits(settings))
+    click.echo(report.as_text(judged, [], _), nl=False)
+    sys.exit(1 if judged.dead or suspicious else 0)
+
+
+def _save(target: Path, visits: Sequence[Visit]) -> None:
+    try:
+        for visit in visits:
+            store.append(target, visit)
+    except OSError as error:
+        _fail(f"{target}: cannot be written: {error.strerror}; name another file with --file")
+    click.echo(f"{target}: +{len(visits)}", err=True)
+
+
+def _scan(
+    machine: Machine, own: tuple[str, ...], scans: int, interface: str, _: Translate
+) -> tuple[tuple[str, ...], list[list[Bss]]]:
+    def progress(number: int, heard: list[Bss]) -> None:
+        if sys.stderr.isatty():
+            mine = [bss.signal_dbm for bss in heard if bss.ssid in own and bss.signal_dbm is not None]
+            best = f"{max(mine):.0f} dBm" if mine else _("not heard")
+            click.echo(f"\r{number}/{scans}  {best}    ", err=True, nl=number == scans)
+
+    try:
+        station, found, started = asyncio.run(record(machine, scans, progress, interface))
+    except RecordError as error:
+        _fail(str(error))
+    own = own or ((station.ssid,) if station.ssid else ())
+    if not own:
+        _fail("which networks are the site's? Name them with --ssid NAME, or in the configuration under wifi.ssids")
+    if not started:
+        click.echo(
+            _("Only the system's own scan results could be read; run as root (CAP_NET_ADMIN) for scans of this moment."), err=True
+        )
+    return own, found
+
+
+def _listen(pcap: Path | None, monitor: str | None, seconds: float) -> importer.Imported:
+    try:
+        if pcap is not None:
+            return importer.of_capture("pcap", capture.read(str(pcap)))
+        return importer.of_capture("monitor", capture.read("--monitor", str(monitor), str(seconds), within=seconds + 60))
+    except capture.CaptureError as error:
+        _fail(str(error))
+
+
+def _show_networks(networks: Sequence[Bss], own: Sequence[str], _: Translate) -> None:
+    """On the screen only: names of neighbours go into no file."""
+    head = [_("Network"), _("Access point"), _("Band"), _("Channel"), _("Signal"), _("Security"), ""]
+    rows = [
+        [
+            bss.ssid or _("(hidden)"),
+            bss.bssid,
+            bss.band,
+            str(bss.channel or ""),
+            report.dbm(bss.signal_dbm, _),
+            bss.security,
+            _("own") if bss.ssid in own else "",
+        ]
+        for bss in sorted(networks, key=lambda bss: -(bss.signal_dbm or -999))
+    ]
+    click.echo(report.table([head, *rows]))
+
+
+def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[str], _: Translate) -> bool:
+    """Tell what a capture shows; true when there is something suspicious."""
+    _show_networks(found.networks, own, _)
+    for sender in found.senders:
+        ratio = f"{sender.retries / sender.frames:.0%}" if sender.frames else "-"
+        hidden = ", " + _("name hidden") if sender.is_hidden else ""
+        facts = {"bssid": sender.bssid, "beacons": sender.beacons, "frames": sender.frames, "retries": ratio}
+        click.echo(_("{bssid}: {beacons} beacons, {frames} frames, {retries} sent again").format(**facts) + hidden)
+    for flood in found.floods:
+        text = _(
+            "Deauthentication flood in the name of {bssid}: {frames} frames, up to {peak} a second. Somebody may be throwing clients out."
+        )
+        click.echo(text.format(bssid=flood.bssid, frames=flood.frames, peak=flood.peak))
+    twins = evil_twins(found.senders, own, trusted)
+    for sender, expected in twins:
+        text = _(
+            "{bssid} uses the site's name {ssid} on channel {channel} from an address that is not the site's. It may be a false access point."
+        )
+        if expected:
+            text = _(
+                "{bssid} uses the site's name {ssid} on channel {channel} with {security} instead of {expected}. It may be a false access point."
+            )
+        facts = {"bssid": sender.bssid, "ssid": sender.ssid, "channel": sender.bss().channel, "security": sender.security}
+        click.echo(text.format(expected=expected, **facts))
+    return bool(twins or found.floods)
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_ZONE
+@_X
+@_Y
+@_FILE
+@_SSID
+@_CONFIG
+@_LANG
+def import_command(
+    *,
+    files: tuple[Path, ...],
+    zone: str | None,
+    x: float | None,
+    y: float | None,
+    file: Path | None,
+    ssids: tuple[str, ...],
+    path: Path | None,
+    lang: str | None,
+) -> None:
+    """Take FILES that were saved on computers without the agent into a survey.
+
+    Understood: `iw dev wlan0 scan`, `netsh wlan show networks mode=bssid` and `netsh wlan show interfaces` in any language,
+    and captures with radiotap. With --zone all files belong to that place; without, each file's
+    name is its own.
+    """
+    settings, machine = load_settings(path), Machine()
+    _ = translator(choose(lang, machine.environ))
+    _place(x, y)
+    visits = [
+        _imported(group, zone or group[0].stem, _named(settings, ssids), (x, y), _)
+        for group in ([files] if zone else [(one,) for one in files])
+    ]
+    _save(file or _default_file(settings, machine), visits)
+    judged = report.judge(visits, _limits(settings))
+    sys.exit(1 if judged.dead else 0)
+
+
+def _named(settings: AgentSettings, given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given) or tuple(settings.kinds["wifi"].ssids)
+
+
+def _imported(
+    files: Sequence[Path], zone: str, own: tuple[str, ...], place: tuple[float | None, float | None], _: Translate
+) -> Visit:
+    """Files of one spot as one visit; their networks that a computer was joined to are the site's, when none is named."""
+    loaded, taken = [], 0.0
+    for one in files:
+        try:
+            loaded.append(importer.load(one))
+            taken = max(taken, one.stat().st_mtime)
+        except OSError as error:
+            _fail(f"{one}: {error.strerror}")
+        except (ValueError, capture.CaptureError) as error:
+            _fail(str(error))
+    networks = [found.networks for found in loaded]
+    own = own or tuple(sorted({bss.ssid for heard in networks for bss in heard if bss.associated and bss.ssid}))
+    for heard in networks:
+        _show_networks(heard, own, _)
+    if not own:
+        click.echo(_("No network is known to be the site's: only counts are kept. Name it with --ssid NAME."), err=True)
+    summary = summarize(networks, own)
+    return Visit(taken, zone, own, *summary, *place, len(networks), loaded[0].source)
+
+
+@command.command("report")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    help="Floor plan (PNG or JPEG); positions are its pixels unless --plan-width is given.",
+)
+@click.option(
+    "--plan-width", type=click.FloatRange(min=0, min_open=True), help="Width of the plan in metres, when positions are in metres."
+)
+@click.option("--before", multiple=True, type=click.Path(path_type=Path), help="Survey from before a change, to compare with.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for heatmap*.png and report.html; default: the current one, if there is a plan or spots have positions.",
+)
+@_CONFIG
+@_LANG
+def report_command(
+    *,
+    files: tuple[Path, ...],
+    plan: Path | None,
+    plan_width: float | None,
+    before: tuple[Path, ...],
+    out: Path | None,
+    path: Path | None,
+    lang: str | None,
+) -> None:
+    """Report the coverage of the survey FILES, merged: the last visit of each spot counts.
+
+    Exit status: 0, 1 when there are dead zones, 2 when nothing could be reported.
+    """
+    settings = load_settings(path)
+    language = choose(lang, os.environ)
+    _ = translator(language)
+    limits = _limits(settings)
+    try:
+        survey = report.judge(store.load(files), limits)
+        earlier = report.judge(store.load(before), limits) if before else None
+        if not survey.visits:
+            _fail(f"{', '.join(map(str, files))}: no visit in it; record one with agent survey --zone NAME")
+        changes = report.compare(earlier, survey) if earlier else []
+        click.echo(report.as_text(survey, changes, _), nl=False)
+        placed = any(visit.x is not None for visit in survey.visits)
+        if out is not None or plan is not None or placed:
+            drawn = heatmap.Plan(plan, plan_width) if plan else None
+            _pictures(survey, earlier, changes, plan=drawn, out=out or Path.cwd(), language=language)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (ValueError, heatmap.MissingExtraError) as error:
+        _fail(str(error))
+    sys.exit(1 if survey.dead else 0)
+
+
+def _pictures(
+    survey: report.Survey,
+    earlier: report.Survey | None,
+    changes: Sequence[report.Change],
+    *,
+    plan: heatmap.Plan | None,
+    out: Path,
+    language: str,
+) -> None:
+    _ = translator(language)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for number, ssid in enumerate(survey.ssids, start=1):
+        suffix = "" if number == 1 else "-" + (re.sub(r"[^a-z0-9]+", "-", ssid.lower()).strip("-") or str(number))
+        picture = out / f"heatmap{suffix}.png"
+        heatmap.draw(survey, ssid, plan, picture, _, earlier)
+        pictures.append(picture)
+    html = out / "report.html"
+    html.write_text(page.render(survey, changes, pictures, language, _), encoding="utf-8")
+    click.echo("\n" + "\n".join(str(file) for file in [*pictures, html]), err=True)

@@ -1,0 +1,123 @@
+"""Layer 6: the proxy, and every web service and port that staff need."""
+
+from __future__ import annotations
+
+import datetime
+import urllib.parse
+from functools import partial
+from typing import Any
+
+from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
+from agent.diagnose.ground import Ground
+from agent.diagnose.words import milliseconds
+from collectors.http import is_expected
+from collectors.model import Reason
+from collectors.probe.http import HttpResult, Request, fetch
+from collectors.probe.proxy import Proxy, proxy_for
+from collectors.probe.sockets import split_host_port
+from collectors.probe.tcp import measure
+
+FETCH_TIMEOUT = 6.0
+QUICK_TIMEOUT = 1.5
+
+
+def build(ground: Ground) -> list[Check]:
+    """The checks of layer 6."""
+    uplinks = tuple(f"uplink:{uplink.name}" for uplink in ground.context.uplinks)
+    around = ("quality", "saturation", "mtu", "captive")
+    soft = tuple(f"{kind}:{uplink.name}" for uplink in ground.context.uplinks for kind in around)
+    local = tuple(f"gateway-quality:{uplink.interface}" for uplink in ground.context.uplinks)
+    servers = tuple(f"dns:{server}" for server in ground.context.surroundings.resolvers)
+    checks = []
+    proxies = {proxy.host: proxy for target in ground.settings.kinds["http"].targets if (proxy := proxy_of(ground, target.url))}
+    for proxy in proxies.values():
+        name = f"proxy:{proxy.host}:{proxy.port}"
+        checks.append(Check(name, 6, partial(_reach_proxy, ground, proxy), needs=("route",), stands_on=(*uplinks, *local)))
+    for target in ground.settings.kinds["http"].targets:
+        through = proxy_of(ground, target.url)
+        checks.append(
+            Check(
+                f"service:{target.name}",
+                6,
+                partial(_fetch, ground, target),
+                needs=(f"proxy:{through.host}:{through.port}",) if through else ("route",),
+                needs_any=() if through else (servers or uplinks),
+                after=() if through else uplinks,
+                stands_on=(*uplinks, *soft, *local, "clock", *(() if through else servers)),
+                symptoms=("service.unreachable",),
+            )
+        )
+    checks += [
+        Check(
+            f"service:{target.name}",
+            6,
+            partial(_connect, ground, target),
+            needs=("route",),
+            needs_any=uplinks,
+            stands_on=(*soft, *local),
+            symptoms=("service.unreachable",),
+        )
+        for target in ground.settings.kinds["tcp"].targets
+    ]
+    return checks
+
+
+def proxy_of(ground: Ground, url: str) -> Proxy | None:
+    """The proxy that the environment names for a URL, None where it names none or none that can be used."""
+    try:
+        return proxy_for(urllib.parse.urlsplit(url), ground.machine.environ)
+    except ValueError:
+        return None
+
+
+async def _reach_proxy(ground: Ground, proxy: Proxy, _: Results) -> Outcome:
+    result = await measure(proxy.host, proxy.port, timeout=3.0, clock=ground.machine.clock)
+    subject = f"{proxy.host}:{proxy.port}"
+    if result.fault is not None:
+        return Outcome(Status.FAIL, result.fault.detail, {}, (Suspect("proxy.unreachable", subject),))
+    return Outcome(Status.PASS, milliseconds(result.seconds or 0.0))
+
+
+async def _fetch(ground: Ground, target: Any, _: Results) -> Outcome:
+    uplink = ground.context.uplink(target.link)
+    request = Request(
+        target.url,
+        target.method,
+        timeout=QUICK_TIMEOUT if ground.quick else FETCH_TIMEOUT,
+        follow_redirects=target.follow_redirects,
+        interface=uplink.interface if uplink else None,
+        ca_file=str(ground.settings.file(target.ca_file)) if target.ca_file else None,
+    )
+    result = await fetch(request, clock=ground.machine.clock, environ=ground.machine.environ)
+    data: dict[str, Any] = {"status": result.status, "seconds": result.seconds}
+    if result.date is not None:
+        data["clock_offset_seconds"] = ground.machine.clock.wall() - result.date
+    suspect = _suspect(ground, target, result)
+    if suspect is None:
+        return Outcome(Status.PASS, f"{result.status} {milliseconds(result.seconds or 0.0)}", data)
+    return Outcome(Status.FAIL, result.fault.detail if result.fault else f"status {result.status}", data, (suspect,))
+
+
+def _suspect(ground: Ground, target: Any, result: HttpResult) -> Suspect | None:
+    name = target.name
+    if result.fault is None:
+        if result.status is not None and not is_expected(result.status, target.expect_status):
+            return Suspect("service.error", name, {"status": str(result.status)})
+        return None
+    if result.fault.reason is Reason.TLS:
+        # Judged by true time: a wrong clock here makes no certificate expire there.
+        if result.expiry is not None and result.expiry < ground.machine.clock.true():
+            expired = datetime.datetime.fromtimestamp(result.expiry, datetime.UTC).date().isoformat()
+            return Suspect("service.tls_expired", name, {"expired": expired})
+        return Suspect("service.tls_untrusted", name, {"why": result.fault.detail.rpartition(": ")[2]})
+    return Suspect("service.unreachable", name, {"why": result.fault.detail})
+
+
+async def _connect(ground: Ground, target: Any, _: Results) -> Outcome:
+    uplink = ground.context.uplink(target.link)
+    host, port = split_host_port(target.address)
+    interface = uplink.interface if uplink else None
+    result = await measure(host, port, timeout=3.0, clock=ground.machine.clock, interface=interface)
+    if result.fault is not None:
+        return Outcome(Status.FAIL, result.fault.detail, {}, (Suspect("service.unreachable", target.name),))
+    return Outcome(Status.PASS, milliseconds(result.seconds or 0.0))

@@ -1,0 +1,57 @@
+"""What the running agent remembers about a finding: since when, and how often today."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.diagnose.codes import N_
+from agent.diagnose.judge import Finding
+from agent.diagnose.report import Translate
+
+SERIES = {
+    "wan.down": ("commune_link_up", "link"),
+    "link.down": ("commune_link_up", "link"),
+    "gateway.unreachable": ("commune_link_gateway_up", "link"),
+    "dns.unreachable": ("commune_dns_success", "server"),
+    "service.unreachable": ("commune_http_success", "target"),
+    "service.error": ("commune_http_success", "target"),
+    "service.tls_expired": ("commune_http_success", "target"),
+    "service.tls_untrusted": ("commune_http_success", "target"),
+    "device.unreachable": ("commune_device_up", "device"),
+    "ups.on_battery": ("commune_ups_on_battery", "device"),
+}
+"""Code to the series whose changes the agent keeps, and the label that is the finding's subject."""
+
+
+def remember(
+    findings: Sequence[Finding],
+    running: Mapping[str, Any] | None,
+    now: float,
+    translate: Translate,
+    gateways: Mapping[str, str],
+) -> dict[tuple[str, str], str]:
+    """A sentence for each finding that the running agent has seen begin, by (code, subject).
+
+    The status holds `changes`: rows of metric, labels, value and time (seconds since 1970), oldest first.
+    `gateways` names the link behind each gateway's address, since the agent speaks of links.
+    """
+    found = {}
+    for finding in findings:
+        metric, label = SERIES.get(finding.code, ("", ""))
+        subject = gateways.get(finding.subject, finding.subject) if label == "link" else finding.subject
+        bad = 1.0 if metric == "commune_ups_on_battery" else 0.0
+        rows = [
+            row for row in (running or {}).get("changes", ()) if row["metric"] == metric and row["labels"].get(label) == subject
+        ]
+        began = [float(row["time"]) for row in rows if row["value"] == bad]
+        if not rows or rows[-1]["value"] != bad:
+            continue
+        since = datetime.datetime.fromtimestamp(began[-1], datetime.UTC).astimezone()
+        today = datetime.datetime.fromtimestamp(now, datetime.UTC).astimezone().date()
+        times = sum(datetime.datetime.fromtimestamp(moment, datetime.UTC).astimezone().date() == today for moment in began)
+        form = "%H:%M" if since.date() == today else "%d/%m %H:%M"
+        sentence = translate(N_("Since {time}; times today: {count}."))
+        found[(finding.code, finding.subject)] = sentence.format(time=since.strftime(form), count=times)
+    return found

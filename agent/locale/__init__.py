@@ -1,0 +1,63 @@
+"""The texts for people, in English and Vietnamese.
+
+The English text is the key; `<language>/LC_MESSAGES/agent.po` holds the translation, in the format of GNU gettext, so that
+translators use the tools they know. The file is read as it is: no build step, nothing compiled to keep in step.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+LANGUAGES = ("en", "vi")
+Translate = Callable[[str], str]
+
+
+def choose(option: str | None, environ: Mapping[str, str]) -> str:
+    """The language: the option, else what the environment says (LC_ALL, LC_MESSAGES, LANG), else English."""
+    if option:
+        return option
+    named = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "vi" if named.startswith("vi") else "en"
+
+
+def translator(language: str) -> Translate:
+    """The function from an English text to that language; a text without a translation stays English."""
+    catalogue = _catalogue(language)
+    return lambda text: catalogue.get(text) or text
+
+
+@cache
+def _catalogue(language: str) -> Mapping[str, str]:
+    file = Path(__file__).parent / language / "LC_MESSAGES" / "agent.po"
+    return dict(read_po(file.read_text(encoding="utf-8"))) if language in LANGUAGES and file.exists() else {}
+
+
+def read_po(text: str) -> list[tuple[str, str]]:
+    """Message and translation of each entry; the header, fuzzy and untranslated entries are left out.
+
+    Raises:
+        ValueError: a line is neither comment, keyword nor quoted text.
+    """
+    entries: list[dict[str, str]] = []
+    key, is_fuzzy = "", False
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        word, _, rest = line.partition(" ")
+        if word.startswith("#") or not word:
+            is_fuzzy = is_fuzzy or (word == "#," and "fuzzy" in rest)
+            continue
+        if word == "msgid":
+            entries.append({"fuzzy": "yes"} if is_fuzzy else {})
+            is_fuzzy = False
+        key, quoted = (word, rest.strip()) if word in {"msgid", "msgstr"} else (key, line)
+        if not (entries and key and len(quoted) >= 2 and quoted[0] == quoted[-1] == '"'):
+            message = f"line {number}: {line!r} is no entry of a catalogue"
+            raise ValueError(message)
+        entries[-1][key] = entries[-1].get(key, "") + str(ast.literal_eval(quoted))
+    return [
+        (entry["msgid"], entry["msgstr"])
+        for entry in entries
+        if entry.get("msgid") and entry.get("msgstr") and "fuzzy" not in entry
+    ]

@@ -1,0 +1,301 @@
+"""What a survey means: each zone's verdict, conflicts of channels, and what to do, in the reader's language.
+
+Judged by vendors' design values, overridable: -67 dBm is good (voice and video), below -75 dBm is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from agent.locale import Translate
+from collectors.wire.ieee80211 import Bss, frequency_of, overlaps
+from collectors.wire.survey_file import Heard, Visit, latest
+
+GOOD_DBM = -67.0
+DEAD_DBM = -75.0
+BUSY_LOAD = 0.5
+CROWD = 3
+AUDIBLE_DBM = -85.0
+CLEAR_24 = (1, 6, 11)
+GOOD, WEAK, DEAD = "good", "weak", "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From `good` dBm up a signal is good, below `dead` dBm there is none to speak of."""
+
+    good: float = GOOD_DBM
+    dead: float = DEAD_DBM
+
+    def verdict(self, signal: float | None) -> str:
+        """`good`, `weak` or `dead`; not heard is dead."""
+        if signal is None or signal < self.dead:
+            return DEAD
+        return GOOD if signal >= self.good else WEAK
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network in one band of a zone: median over the zone's spots of the best access point's signal."""
+
+    zone: str
+    ssid: str
+    band: str
+    signal_dbm: float
+    channel: int
+    bssid: str
+    load: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """One network in a zone, over all bands: median and weakest spot. The weakest decides, since people stand there."""
+
+    zone: str
+    ssid: str
+    signal_dbm: float | None
+    weakest_dbm: float | None
+    spots: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A zone before and after, in dB; None where one of the two was not heard."""
+
+    zone: str
+    ssid: str
+    before: float | None
+    after: float | None
+
+    @property
+    def gain_db(self) -> float | None:
+        """How much stronger it is now."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A judged survey."""
+
+    visits: tuple[Visit, ...]
+    ssids: tuple[str, ...]
+    rows: tuple[Row, ...]
+    zones: tuple[Zone, ...]
+    limits: Limits
+
+    @property
+    def dead(self) -> tuple[Zone, ...]:
+        """The zones without usable signal."""
+        return tuple(zone for zone in self.zones if zone.verdict == DEAD)
+
+
+def judge(visits: Iterable[Visit], limits: Limits) -> Survey:
+    """Every zone and network of a survey, the last visit of each spot counting."""
+    spots = latest(visits)
+    ssids = tuple(sorted({ssid for visit in spots for ssid in visit.ssids}))
+    rows, zones = [], []
+    for name in dict.fromkeys(visit.zone for visit in spots):
+        here = [visit for visit in spots if visit.zone == name]
+        for ssid in ssids:
+            if any(ssid in visit.ssids for visit in here):
+                zones.append(_zone(name, ssid, [visit for visit in here if ssid in visit.ssids], limits))
+                rows += _rows(name, ssid, here)
+    return Survey(tuple(spots), ssids, tuple(rows), tuple(zones), limits)
+
+
+def _zone(name: str, ssid: str, here: Sequence[Visit], limits: Limits) -> Zone:
+    best = [visit.best(ssid) for visit in here]
+    signals = [heard.signal_dbm for heard in best if heard is not None]
+    weakest = None if len(signals) < len(best) or not signals else min(signals)
+    return Zone(name, ssid, median(signals) if signals else None, weakest, len(here), limits.verdict(weakest))
+
+
+def _rows(name: str, ssid: str, here: Sequence[Visit]) -> list[Row]:
+    found = []
+    for band in ("2.4", "5", "6"):
+        heard = [one for one in (visit.best(ssid, band) for visit in here) if one is not None]
+        if heard:
+            strongest = max(heard, key=lambda one: one.signal_dbm)
+            signal = median(one.signal_dbm for one in heard)
+            found.append(Row(name, ssid, band, signal, strongest.channel, strongest.bssid, strongest.load))
+    return found
+
+
+def compare(before: Survey, after: Survey) -> list[Change]:
+    """Each zone of either survey, before and after."""
+    old = {(zone.zone, zone.ssid): zone.signal_dbm for zone in before.zones}
+    new = {(zone.zone, zone.ssid): zone.signal_dbm for zone in after.zones}
+    return [Change(*key, old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
+
+
+def dbm(signal: float | None, _: Translate) -> str:
+    """A signal as people read it."""
+    return _("not heard") if signal is None else f"{round(signal, 1):g} dBm"
+
+
+def advice(survey: Survey, _: Translate) -> list[str]:
+    """What to do, the worst first."""
+    said = []
+    for zone in survey.zones:
+        facts = {"zone": zone.zone, "ssid": zone.ssid, "signal": dbm(zone.weakest_dbm, _)}
+        if zone.verdict == DEAD:
+            said.append(
+                _(
+                    "{zone}: no usable signal of {ssid} ({signal}). Put an access point here or move the nearest one closer."
+                ).format(**facts)
+            )
+    for zone in survey.zones:
+        facts = {"zone": zone.zone, "ssid": zone.ssid, "signal": dbm(zone.weakest_dbm, _)}
+        if zone.verdict == WEAK:
+            said.append(
+                _("{zone}: {ssid} is weak ({signal}). Video calls may break; turn or move the nearest access point.").format(
+                    **facts
+                )
+            )
+    said += _band_advice(survey, _)
+    said += conflicts(survey, _)
+    return said or [_("Coverage is good everywhere; nothing to do.")]
+
+
+def _band_advice(survey: Survey, _: Translate) -> list[str]:
+    bands: dict[tuple[str, str], set[str]] = {}
+    for row in survey.rows:
+        bands.setdefault((row.zone, row.ssid), set()).add(row.band)
+    text = _("{zone}: {ssid} is heard in 2.4 GHz only. An access point with 5 GHz nearby would be faster and less disturbed.")
+    return [text.format(zone=zone, ssid=ssid) for (zone, ssid), found in bands.items() if found == {"2.4"}]
+
+
+def conflicts(survey: Survey, _: Translate) -> list[str]:
+    """Access points of the site that suffer from their channel, each once, at the spot where they are heard best."""
+    best: dict[str, tuple[Heard, Visit]] = {}
+    for visit in survey.visits:
+        for heard in visit.heard:
+            if heard.bssid not in best or heard.signal_dbm > best[heard.bssid][0].signal_dbm:
+                best[heard.bssid] = (heard, visit)
+    said = []
+    for heard, visit in best.values():
+        facts = {"ssid": heard.ssid, "bssid": heard.bssid, "channel": heard.channel, "band": heard.band}
+        if heard.band == "2.4" and heard.channel not in CLEAR_24:
+            said.append(
+                _("{ssid} ({bssid}) is on channel {channel}, which overlaps two others. In 2.4 GHz use 1, 6 or 11.").format(
+                    **facts
+                )
+            )
+        rivals = _rivals(heard, visit)
+        if rivals >= CROWD:
+            quiet = _quietest(visit, heard.band)
+            text = _(
+                "{ssid} ({bssid}) shares channel {channel} ({band} GHz) with {rivals} other networks; channel {quiet} is the quietest."
+            )
+            if quiet != heard.channel:
+                said.append(text.format(rivals=rivals, quiet=quiet, **facts))
+        if heard.load is not None and heard.load > BUSY_LOAD:
+            text = _("{ssid} ({bssid}): channel {channel} is busy {load} % of the time. Spread users or change the channel.")
+            said.append(text.format(load=round(heard.load * 100), **facts))
+    for visit in survey.visits:
+        said += _twins(visit, _)
+    return list(dict.fromkeys(said))
+
+
+def _rivals(heard: Heard, visit: Visit) -> int:
+    reach = 4 if heard.band == "2.4" else 0
+    return sum(
+        use.networks
+        for use in visit.channels
+        if use.band == heard.band
+        and abs(use.channel - heard.channel) <= reach
+        and (use.strongest_dbm is None or use.strongest_dbm >= AUDIBLE_DBM)
+    )
+
+
+def _quietest(visit: Visit, band: str) -> int:
+    choices = {"2.4": CLEAR_24, "5": (36, 40, 44, 48, 149, 153, 157, 161), "6": (5, 21, 37, 53, 69, 85)}[band]
+    reach = 4 if band == "2.4" else 0
+
+    def load(channel: int) -> tuple[int, float]:
+        near = [use for use in visit.channels if use.band == band and abs(use.channel - channel) <= reach]
+        return sum(use.networks for use in near), max((use.strongest_dbm or -100 for use in near), default=-100)
+
+    return min(choices, key=load)
+
+
+def _twins(visit: Visit, _: Translate) -> list[str]:
+    """Two access points of the site on overlapping channels that are both strong at one spot take each other's air."""
+    said = []
+    strong = [heard for heard in visit.heard if heard.signal_dbm >= GOOD_DBM]
+    for index, one in enumerate(strong):
+        for other in strong[index + 1 :]:
+            same_box = one.bssid[:14] == other.bssid[:14]
+            if not same_box and overlaps(_bss(one), _bss(other)):
+                text = _(
+                    "{zone}: two access points of the site ({one}, {other}) are both strong and overlap on channels {a} and {b}; move one."
+                )
+                said.append(text.format(zone=visit.zone, one=one.bssid, other=other.bssid, a=one.channel, b=other.channel))
+    return said
+
+
+def _bss(heard: Heard) -> Bss:
+    return Bss(heard.bssid, heard.ssid, frequency_of(heard.channel, heard.band), heard.signal_dbm, heard.width_mhz)
+
+
+def as_text(survey: Survey, changes: Sequence[Change], _: Translate) -> str:
+    """The report for a terminal."""
+    parts = [table(_zone_cells(survey, _)), table(_row_cells(survey, _))]
+    if changes:
+        parts.append(table(_change_cells(changes, _)))
+    lines = [f"- {line}" for line in advice(survey, _)]
+    return "\n".join([*parts, _("Advice") + ":", *lines]) + "\n"
+
+
+def _zone_cells(survey: Survey, _: Translate) -> list[list[str]]:
+    head = [_("Zone"), _("Network"), _("Signal"), _("Weakest spot"), _("Spots"), _("Verdict")]
+    return [head] + [
+        [zone.zone, zone.ssid, dbm(zone.signal_dbm, _), dbm(zone.weakest_dbm, _), str(zone.spots), _(zone.verdict)]
+        for zone in survey.zones
+    ]
+
+
+def _row_cells(survey: Survey, _: Translate) -> list[list[str]]:
+    head = [_("Zone"), _("Network"), _("Band"), _("Signal"), _("Channel"), _("Access point"), _("Channel load")]
+    return [head] + [
+        [
+            row.zone,
+            row.ssid,
+            f"{row.band} GHz",
+            dbm(row.signal_dbm, _),
+            str(row.channel),
+            row.bssid,
+            "" if row.load is None else f"{row.load:.0%}",
+        ]
+        for row in survey.rows
+    ]
+
+
+def _change_cells(changes: Sequence[Change], _: Translate) -> list[list[str]]:
+    head = [_("Zone"), _("Network"), _("Before"), _("After"), _("Change")]
+    return [head] + [
+        [
+            change.zone,
+            change.ssid,
+            dbm(change.before, _),
+            dbm(change.after, _),
+            "" if change.gain_db is None else f"{change.gain_db:+.0f} dB",
+        ]
+        for change in changes
+    ]
+
+
+def tables(survey: Survey, changes: Sequence[Change], _: Translate) -> list[tuple[str, list[list[str]]]]:
+    """Title and cells of each table, the head row first."""
+    found = [(_("Zones"), _zone_cells(survey, _)), (_("Networks by band"), _row_cells(survey, _))]
+    return found + ([(_("Before and after"), _change_cells(changes, _))] if changes else [])
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows as aligned text, the first one as head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]]) + "\n"

@@ -1,0 +1,39 @@
+"""Survey files on disk: appended one visit at a time, read together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from collectors.wire.survey_file import Visit, read, write
+
+
+def append(file: Path, visit: Visit) -> None:
+    """Add a visit, on disk before this returns.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab+") as handle:
+        # A power cut may have torn the last line: begin a new one rather than spoil this one too.
+        handle.seek(0, os.SEEK_END)
+        if handle.tell():
+            handle.seek(-1, os.SEEK_END)
+            if handle.read(1) != b"\n":
+                handle.write(b"\n")
+        handle.write(write(visit).encode())
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def load(files: Iterable[Path]) -> list[Visit]:
+    """The visits of several files in the order of their times.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: `file:line: what is wrong`.
+    """
+    found = [visit for file in files for visit in read(file.read_text(encoding="utf-8"), str(file))]
+    return sorted(found, key=lambda visit: visit.time)

@@ -1,0 +1,1 @@
+"""Measuring functions: what several collectors, the diagnosis and the survey measure with."""

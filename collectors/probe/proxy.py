@@ -1,0 +1,74 @@
+"""The web proxy that the environment names for a URL, as curl and Python's own library understand the variables."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy; `authorization` is the value of its header, never shown."""
+
+    host: str
+    port: int
+    authorization: str | None = field(default=None, repr=False)
+
+
+def basic(user: str, password: str) -> str:
+    """The value of an Authorization header (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def credentials(url: urllib.parse.SplitResult) -> str | None:
+    """The Authorization value of a URL that holds user and password."""
+    if url.username is None:
+        return None
+    return basic(urllib.parse.unquote(url.username), urllib.parse.unquote(url.password or ""))
+
+
+def is_excepted(host: str, exceptions: str) -> bool:
+    """Whether `no_proxy` names a host: itself, a domain above it, a network that holds it, or `*`; loopback always."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        address = None
+    if host == "localhost" or (address is not None and address.is_loopback):
+        return True
+    for entry in exceptions.lower().replace(",", " ").split():
+        domain = entry.removeprefix("*").lstrip(".")
+        if entry == "*" or (domain and (host == domain or host.endswith(f".{domain}"))):
+            return True
+        try:
+            if address is not None and address in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def proxy_for(url: urllib.parse.SplitResult, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy by which to reach a URL, None to go directly.
+
+    Raises:
+        ValueError: the environment names a proxy of a kind that is not known; the message does not show it.
+    """
+    if is_excepted(url.hostname or "", environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+        return None
+    names = (f"{url.scheme}_proxy", f"{url.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    name = next((name for name in names if environ.get(name)), None)
+    if name is None:
+        return None
+    text = environ[name]
+    parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = parts.port or 3128
+    except ValueError:
+        port = 0
+    if parts.scheme != "http" or not parts.hostname or not port:
+        message = f"the variable {name} does not name an HTTP proxy (http://host:port)"
+        raise ValueError(message)
+    return Proxy(parts.hostname, port, credentials(parts))

@@ -1,0 +1,299 @@
+"""Asking SNMP devices: one budget of sockets, retries, and requests that adapt to what a device can answer.
+
+Two libraries do the protocol (docs/adr/030-snmp-backends.md): `snmp_gufo` where its wheel exists, `snmp_pysnmp` elsewhere.
+Both give a `Client`; everything above sees only `Conversation`. The packet strategy is here: rows are found by walking one
+column, values are read by GET with many variables a packet, which costs fewer packets and less CPU than GETBULK of
+every column. A device that answers too big a question with an error, an empty list or silence is asked less at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeVar
+
+from collectors.model import Reason
+
+T = TypeVar("T")
+Value = int | float | str | bytes
+"""INTEGER, counters, gauges and TimeTicks as int; OCTET STRING as bytes; OBJECT IDENTIFIER and IpAddress as dotted str."""
+
+MAX_VARIABLES = 56
+"""Variables in one GET: with 64-bit counters the answer just fits an Ethernet frame."""
+MAX_SOCKETS = 24
+"""Devices that are talked to at the same time; each takes one socket while its poll lasts."""
+REPETITIONS = 25
+MAX_HALVINGS = 40
+"""Questions of one round that are asked again in halves; beyond it, an empty answer means that nothing is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Community for versions 1 and 2, user for version 3; protocols are named as in the configuration."""
+
+    version: Literal[1, 2, 3] = 2
+    community: str = field(default="public", repr=False)
+    username: str = ""
+    auth_protocol: str | None = None
+    auth_password: str = field(default="", repr=False)
+    privacy_protocol: str | None = None
+    privacy_password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A device and how to ask it: seconds to wait for an answer, and how often to repeat a question."""
+
+    address: str
+    port: int = 161
+    credentials: Credentials = Credentials()
+    timeout: float = 5.0
+    retries: int = 1
+
+
+class SnmpError(Exception):
+    """A device did not answer usefully: `reason` for the reading, the message for a person."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TooBigError(Exception):
+    """The question or its answer does not fit a packet; ask for less."""
+
+
+class Client(Protocol):
+    """One device through one library. Every call is one request and one answer, without retries.
+
+    Raises (every method):
+        TimeoutError: no matching answer in time.
+        TooBigError: ask for less.
+        SnmpError: the answer is malformed, the user is refused.
+    """
+
+    async def open(self) -> None:
+        """Get ready: engine discovery of version 3."""
+
+    async def get(self, oids: Sequence[str]) -> dict[str, Value]:
+        """Values of the objects that exist; version 1 may answer none when one is missing."""
+
+    def column(self, oid: str, repetitions: int) -> Step:
+        """A walk through a subtree: each call of the result is one request for the next rows, none at the end."""
+
+    def close(self) -> None:
+        """Release the socket."""
+
+
+class Clients(Protocol):
+    """A backend: makes clients, and closes what they share."""
+
+    def client(self, peer: Peer) -> Client:
+        """A client of a device.
+
+        Raises:
+            SnmpError: the address is none.
+        """
+
+    def close(self) -> None:
+        """Close shared sockets."""
+
+
+class Step(Protocol):
+    """The next rows of a walk; asking again after a failure repeats the question."""
+
+    async def __call__(self) -> list[tuple[str, Value]]:
+        """Rows inside the subtree in the order of the device; empty at the end."""
+
+
+def backends() -> list[str]:
+    """The backends that can be used here, the preferred one first."""
+    names = {"gufo": "gufo.snmp", "pysnmp": "pysnmp"}
+    return [name for name, module in names.items() if _exists(module)]
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _clients(backend: str) -> Clients:
+    if backend == "gufo":
+        from collectors.probe.snmp_gufo import GufoClients  # noqa: PLC0415  a library of one backend
+
+        return GufoClients()
+    from collectors.probe.snmp_pysnmp import PysnmpClients  # noqa: PLC0415  18 MiB, only where the other does not exist
+
+    return PysnmpClients()
+
+
+class SnmpSessions:
+    """What all devices share: the backend and the budget of sockets (a `Session` of the agent)."""
+
+    def __init__(self, backend: str = "", sockets: int = MAX_SOCKETS) -> None:
+        self.backend = backend or backends()[0]
+        self._clients = _clients(self.backend)
+        self._slots = asyncio.Semaphore(sockets)
+
+    @contextlib.asynccontextmanager
+    async def talk(self, peer: Peer, limits: Limits | None = None) -> AsyncIterator[Conversation]:
+        """A conversation with a device, when a socket is free; `limits` carries over what is known of its abilities."""
+        async with self._slots:
+            client = self._clients.client(peer)
+            try:
+                yield Conversation(client, peer, limits or Limits())
+            finally:
+                client.close()
+
+    async def close(self) -> None:
+        """Close what the backend shares between devices."""
+        self._clients.close()
+        await asyncio.sleep(0)  # a transport closes its socket in the loop's next turn
+
+
+@dataclass(slots=True)
+class Limits:
+    """What a device was found to cope with; kept from poll to poll."""
+
+    variables: int = MAX_VARIABLES
+    repetitions: int = REPETITIONS
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Questions to one device, with retries and bounds.
+
+    Attributes:
+        faults: what went wrong without ending the conversation, by reason.
+    """
+
+    client: Client
+    peer: Peer
+    limits: Limits
+    faults: dict[Reason, int] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """Prepare the client, with retries.
+
+        Raises:
+            SnmpError: the device does not answer, or refuses the user.
+        """
+        if self.peer.credentials.version == 3:
+            await self._ask(self.client.open)
+
+    async def get(self, oids: Sequence[str], found: dict[str, Value] | None = None) -> dict[str, Value]:
+        """Values of those objects that exist, many in a packet, fewer when the device cannot.
+
+        They are put into `found` as they come, so that the caller has them even when it stops waiting.
+
+        Raises:
+            SnmpError: a question of a single variable is not answered.
+        """
+        found = {} if found is None else found
+        pending = [oids[at : at + self.limits.variables] for at in range(0, len(oids), self.limits.variables)]
+        halvings = 0
+        while pending:
+            part = pending.pop(0)
+            answer = await self._part(part)
+            halvings += answer is None
+            if answer is None and halvings > MAX_HALVINGS:
+                continue
+            if answer is not None:
+                found.update(answer)
+                continue
+            half = (len(part) + 1) // 2
+            self.limits.variables = max(1, min(self.limits.variables, half))
+            pending[:0] = [part[:half], part[half:]]
+        return found
+
+    async def _part(self, oids: Sequence[str]) -> dict[str, Value] | None:
+        """One question; None when it should be asked in two halves."""
+        try:
+            answer = await self._ask(lambda: self.client.get(oids))
+        except TooBigError:
+            if len(oids) == 1:
+                return {}
+            return None
+        except SnmpError as error:
+            if error.reason is Reason.TIMEOUT and len(oids) > 8:
+                self.fault(Reason.TIMEOUT)
+                return None
+            raise
+        # Too big, and version 1's missing object, look like an empty answer: only smaller questions can tell.
+        return None if not answer and len(oids) > 1 else answer
+
+    async def exists(self, oid: str) -> bool:
+        """Anything at or below this object."""
+        return bool(await self.column(oid, limit=1, repetitions=1)) or bool(await self.get([oid]))
+
+    async def column(self, oid: str, *, limit: int, repetitions: int = 0) -> dict[str, Value]:
+        """A subtree as {index: value}, the index being the rest of the object's name; at most `limit` rows.
+
+        A walk that does not advance ends there and is noted in `faults` as malformed; one longer than `limit` as overflow.
+
+        Raises:
+            SnmpError: the device does not answer.
+        """
+        step = self.client.column(oid, repetitions or self.limits.repetitions)
+        found: dict[str, Value] = {}
+        last: tuple[int, ...] = ()
+        start = len(oid) + 1
+        while True:
+            try:
+                rows = await self._ask(step)
+            except TooBigError:
+                if self.limits.repetitions <= 1:
+                    return found
+                self.limits.repetitions = max(1, self.limits.repetitions // 2)
+                step = self.client.column(oid, self.limits.repetitions)
+                found.clear()
+                last = ()
+                continue
+            if not rows:
+                return found
+            for name, value in rows:
+                index = name[start:]
+                here = tuple(map(int, index.split("."))) if index else ()
+                if here <= last and found:
+                    self.fault(Reason.MALFORMED)
+                    return found
+                last = here
+                if len(found) == limit:
+                    if limit > 1:
+                        self.fault(Reason.OVERFLOW)
+                    return found
+                found[index] = value
+
+    def fault(self, reason: Reason) -> None:
+        """Note something wrong that did not end the conversation."""
+        self.faults[reason] = self.faults.get(reason, 0) + 1
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        refused: SnmpError | None = None
+        for _ in range(self.peer.retries + 1):
+            try:
+                async with asyncio.timeout(self.peer.timeout):
+                    return await question()
+            except TimeoutError:
+                refused = None
+            except SnmpError as error:
+                if error.reason is not Reason.MALFORMED:
+                    raise
+                refused = error
+            except OSError as error:
+                raise SnmpError(_os_reason(error), f"{self.peer.address}: {error.strerror or error}") from None
+        if refused is not None:
+            raise refused
+        message = f"{self.peer.address}: no answer within {self.peer.timeout:g} s, asked {self.peer.retries + 1} times"
+        raise SnmpError(Reason.TIMEOUT, message)
+
+
+def _os_reason(error: OSError) -> Reason:
+    if isinstance(error, ConnectionRefusedError):
+        return Reason.REFUSED
+    return Reason.UNREACHABLE

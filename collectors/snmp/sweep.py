@@ -1,0 +1,86 @@
+"""Looks for devices that answer SNMP among addresses, at a bounded rate."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from collectors.machine import Machine
+from collectors.probe.snmp import Credentials, Peer, SnmpError, SnmpSessions
+from collectors.snmp.convert import text
+from collectors.snmp.identify import SYS_NAME, SYS_OBJECT_ID, choose, identify, system
+from collectors.snmp.profile import Library
+from collectors.wire.neighbours import parse_arp
+
+RATE = 100.0
+"""Addresses a second that are asked: a /24 takes three seconds."""
+PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device of the network: what SNMP says of it, where it answers."""
+
+    address: str
+    mac: str = ""
+    answers_snmp: bool = False
+    auth: str = ""
+    name: str = ""
+    vendor: str = ""
+    model: str = ""
+    profile: str = ""
+    object_id: str = ""
+
+
+async def ask(
+    address: str, port: int, auths: Sequence[tuple[str, Credentials]], sessions: SnmpSessions, library: Library
+) -> Found | None:
+    """What is at an address, with the first of the credentials that is answered; None where nothing answers."""
+    for name, credentials in auths:
+        try:
+            async with sessions.talk(Peer(address, port, credentials, PATIENCE, 0)) as talk:
+                await talk.open()
+                about = await system(talk)
+                profile = await choose(talk, library, about)
+                who = await identify(talk, profile, library.get(profile), about)
+        except SnmpError:
+            continue
+        return Found(
+            address,
+            answers_snmp=True,
+            auth=name,
+            name=text(about.get(SYS_NAME)),
+            vendor=who.vendor,
+            model=who.model,
+            profile=profile,
+            object_id=text(about.get(SYS_OBJECT_ID)),
+        )
+    return None
+
+
+async def sweep(
+    addresses: Iterable[str], port: int, auths: Sequence[tuple[str, Credentials]], library: Library, machine: Machine
+) -> list[Found]:
+    """Ask every address; those of the ARP table that do not answer SNMP are told too."""
+    sessions = SnmpSessions(sockets=64)
+    pending = []
+    wanted = list(dict.fromkeys(addresses))
+    for address in wanted:
+        pending.append(
+            asyncio.get_running_loop().create_task(ask(address, port, auths, sessions, library), name=f"ask/{address}")
+        )
+        await asyncio.sleep(1.0 / RATE)
+    answers = dict(zip(wanted, await asyncio.gather(*pending), strict=True))
+    await sessions.close()
+    known = parse_arp(machine.read_or_none("/proc/net/arp") or "")
+    found = []
+    for address in sorted({*answers} | ({*known} & {*wanted}), key=ipaddress.ip_address):
+        answer = answers.get(address)
+        mac = known.get(address, "")
+        if answer is not None:
+            found.append(replace(answer, mac=mac))
+        elif mac:
+            found.append(Found(address, mac))
+    return found

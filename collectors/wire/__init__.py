@@ -1,0 +1,1 @@
+"""Bytes or text to values and back: pure, fuzzed, standard library only."""

@@ -1,0 +1,58 @@
+"""Linux's TCP_INFO: what the kernel knows of a connection (struct tcp_info of linux/tcp.h, grown over the years)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+TCP_INFO = 11
+LENGTH = 256
+"""Room to ask for; the kernel fills what it knows."""
+_HEAD = struct.Struct("@8B24I")
+_RATES = struct.Struct("@QQQQ")
+_RATES_AT = 104
+_MIN_RTT_AT = 148
+_MICRO = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class TcpInfo:
+    """The figures in use, None where the kernel is too old to tell.
+
+    Attributes:
+        rtt, rttvar: smoothed round trip and its variation, in seconds.
+        min_rtt: smallest round trip seen, in seconds.
+        retransmits: segments sent again since the beginning.
+        mtu: path MTU as the connection believes it, in bytes.
+        sacked: payload bytes, in whole segments, that arrived behind a gap and wait for it to be filled.
+        bytes_acked, bytes_received: payload bytes that the peer has confirmed, and that came in.
+    """
+
+    rtt: float
+    rttvar: float
+    retransmits: int
+    mtu: int
+    bytes_acked: int | None = None
+    bytes_received: int | None = None
+    min_rtt: float | None = None
+    sacked: int = 0
+
+    @property
+    def delivered(self) -> int | None:
+        """Payload bytes that have arrived, those behind a gap included: confirmations alone jump when a gap closes."""
+        return None if self.bytes_acked is None else self.bytes_acked + self.sacked
+
+
+def parse_tcp_info(data: bytes) -> TcpInfo | None:
+    """The value of the socket option TCP_INFO; None when it is too short."""
+    if len(data) < _HEAD.size:
+        return None
+    words = _HEAD.unpack_from(data)[8:]
+    acked = received = None
+    min_rtt = None
+    if len(data) >= _RATES_AT + _RATES.size:
+        _, _, acked, received = _RATES.unpack_from(data, _RATES_AT)
+    if len(data) >= _MIN_RTT_AT + 4:
+        (lowest,) = struct.unpack_from("@I", data, _MIN_RTT_AT)
+        min_rtt = lowest * _MICRO if lowest != 0xFFFFFFFF else None
+    return TcpInfo(words[15] * _MICRO, words[16] * _MICRO, words[23], words[13], acked, received, min_rtt, words[5] * words[2])

@@ -1,0 +1,1 @@
+"""Data that ships with the agent: the example configuration, JSON Schemas, device profiles."""

@@ -1,0 +1,1 @@
+"""Development only: writes `rules/*.yml` and `grafana/*.json` from one declaration of each alert, rule and panel."""

@@ -1,0 +1,169 @@
+"""Stories of `agent survey` as a technician lives them: commands, files, exit statuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from agent.cli import main
+from agent.cli import survey as survey_cli
+from agent.survey import record as record_module
+from agent.survey import store
+from collectors.machine import Machine
+from collectors.probe.radio import Station
+from collectors.wire.ieee80211 import Bss
+from tests.agent.survey.samples import visits
+from tests.shared import shared
+
+STATION = Station("wlan0", 3, up=True, ssid="CSC-Free", bssid="aa:00:00:00:00:01")
+
+
+def run(*arguments: str | Path, **environ: str) -> Result:
+    return CliRunner(env={"LANG": "C", "LC_ALL": None, **environ}).invoke(main, ["survey", *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures go to the current folder where no other is named."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def hall(monkeypatch: pytest.MonkeyPatch) -> list[Bss]:
+    """What the radio of this computer hears; a test changes the list."""
+    heard = [Bss("aa:00:00:00:00:01", "CSC-Free", 5180, -61.0), Bss("bb:00:00:00:00:09", "Quán", 2437, -50.0)]
+
+    async def record(
+        machine: Machine, scans: int, progress: record_module.Progress, interface: str = "auto"
+    ) -> tuple[Station, list[list[Bss]], bool]:
+        assert machine.is_real
+        assert interface == "auto"
+        for number in range(scans):
+            progress(number + 1, heard)
+        return STATION, [heard] * scans, True
+
+    monkeypatch.setattr(survey_cli, "record", record)
+    return heard
+
+
+def test_a_spot_is_recorded_judged_and_kept(tmp_path: Path, hall: list[Bss]) -> None:
+    file = tmp_path / "s.jsonl"
+    done = run("--zone", "Sảnh", "--file", file, "--x", "3", "--y", "4", "--ssid", "CSC-Free", "--scans", "3")
+    assert done.exit_code == 0, done.output
+    assert "good" in done.stdout
+    (visit,) = store.load([file])
+    assert (visit.zone, visit.x, visit.y, visit.scans, visit.source) == ("Sảnh", 3, 4, 3, "scan")
+    assert "Quán" not in file.read_text()
+    hall[0] = Bss("aa:00:00:00:00:01", "CSC-Free", 5180, -80.0)
+    assert run("--zone", "Kho", "--file", file, "--ssid", "CSC-Free").exit_code == 1
+    assert len(store.load([file])) == 2
+
+
+def test_the_networks_come_from_the_configuration_and_the_file_goes_to_the_state(tmp_path: Path, hall: list[Bss]) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(f"state_dir: {tmp_path / 'state'}\nwifi: {{ssids: [CSC-Staff], dead_zone_dbm: -70}}\n")
+    done = run("--zone", "Hall", "-c", config, "--lang", "vi")
+    assert done.exit_code == 1, "an unheard network leaves a dead zone"
+    assert "không bắt được" in done.stdout
+    (file,) = (tmp_path / "state/surveys").glob("*.jsonl")
+    assert json.loads(file.read_text())["ssids"] == ["CSC-Staff"]
+
+
+def test_without_a_radio_and_without_a_zone_it_says_what_to_do() -> None:
+    assert "--zone NAME" in run().stderr
+    assert run().exit_code == 2
+
+
+def test_a_survey_is_imported_and_reported_over_a_plan(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    source = shared("data/wifi/netsh/win-netsh-networks-en.txt")
+    for zone, x in (("Hall", "10"), ("Store", "90")):
+        done = run("import", source, "--zone", zone, "--x", x, "--y", "20", "--ssid", "SSID-1", "--file", file)
+        assert done.exit_code == 0, done.output
+    assert "fe:dc:ba:09:87:08" in done.stdout, "neighbours are shown"
+    assert "fe:dc:ba:09:87:08" not in file.read_text(), "and not kept"
+    Image.new("RGB", (100, 60), "white").save(tmp_path / "plan.png")
+    done = run("report", file, "--plan", tmp_path / "plan.png", "--out", tmp_path / "out", LANG="vi_VN.UTF-8")
+    assert done.exit_code == 0, done.output
+    assert "Khuyến nghị" in done.stdout
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["heatmap.png", "report.html"]
+
+
+def test_dead_zones_are_status_1_and_a_comparison_shows_the_gain(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
+    for visit in visits(-9):
+        store.append(before, visit)
+    for visit in visits():
+        store.append(after, visit)
+    done = run("report", after, "--before", before)
+    assert done.exit_code == 1
+    assert "+9 dB" in done.stdout
+    assert (tmp_path / "report.html").exists(), "spots with positions are drawn"
+
+
+def test_a_network_joined_is_the_sites_when_none_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    done = run("import", shared("data/wifi/netsh/win-netsh-interfaces-es.txt"), "--zone", "Hall", "--file", file)
+    assert done.exit_code == 0
+    assert store.load([file])[0].ssids == ("SSID-1",)
+
+
+def test_files_of_one_zone_are_one_visit(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    folder = shared("data/wifi/netsh")
+    run("import", folder / "win-netsh-networks-de.txt", folder / "win-netsh-interfaces-de.txt", "--zone", "Hall", "--file", file)
+    (visit,) = store.load([file])
+    assert (visit.ssids, visit.scans, len(visit.heard)) == (("SSID-1",), 2, 2)
+
+
+def test_a_capture_is_shown_with_what_it_means() -> None:
+    done = run("--pcap", shared("data/wifi/pcap/wltrace_trace.pcap"), "--ssid", "AP4-5")
+    assert done.exit_code == 0, done.output
+    assert "AP4-5" in done.stdout
+    assert "213 beacons" in done.stdout
+
+
+def test_an_attack_in_the_air_is_told_and_is_status_1(tmp_path: Path) -> None:
+    from scapy.layers import dot11
+    from scapy.utils import wrpcap
+
+    def beacon(bssid: str, *, private: bool) -> Any:
+        frame = dot11.Dot11(type=0, subtype=8, addr1="ff:ff:ff:ff:ff:ff", addr2=bssid, addr3=bssid)
+        rsn = bytes.fromhex("0100000fac040100000fac040100000fac020000")
+        security = dot11.Dot11Elt(ID=48, info=rsn) if private else dot11.Dot11Elt(ID=42, info=b"\0")
+        radio = dot11.RadioTap(present="Channel+dBm_AntSignal", ChannelFrequency=2437, ChannelFlags=0x80, dBm_AntSignal=-50)
+        body = dot11.Dot11Beacon(cap=0x0411 if private else 0x0401)
+        return radio / frame / body / dot11.Dot11Elt(ID=0, info=b"CSC-Free") / security
+
+    own = ["02:00:00:00:00:01", "02:00:00:00:00:02"]
+    wrpcap(
+        str(tmp_path / "air.pcap"), [*(beacon(bssid, private=True) for bssid in own), beacon("66:00:00:00:00:66", private=False)]
+    )
+    done = run("--pcap", tmp_path / "air.pcap", "--ssid", "CSC-Free", "--lang", "vi")
+    assert done.exit_code == 1, done.output
+    assert "66:00:00:00:00:66 dùng tên mạng CSC-Free của trung tâm trên kênh 6 với bảo mật open thay vì wpa2" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("report", "missing.jsonl"), "missing.jsonl: No such file"),
+        (("import", "missing.txt"), "missing.txt: No such file"),
+        (("--pcap", "missing.pcap"), "missing.pcap"),
+        (("--zone", "Hall", "--x", "1"), "--x and --y belong together"),
+        (("import", "a.txt", "--y", "1"), "--x and --y belong together"),
+        (("--monitor", "nosuch0", "--seconds", "1"), "nosuch0"),
+    ],
+)
+def test_what_cannot_be_read_is_named_and_is_status_2(arguments: tuple[str, ...], words: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+
+
+def test_an_empty_survey_cannot_be_reported(tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_text("")
+    assert run("report", tmp_path / "e.jsonl").exit_code == 2

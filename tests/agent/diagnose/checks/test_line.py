@@ -1,0 +1,59 @@
+"""Layer 4: which checks a line has, and what figures say; lines that carry or not are in tests/e2e."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.diagnose.checks.line import build
+from agent.diagnose.graph import Outcome, Status
+from collectors.site import Interface, Route, Surroundings
+from tests.agent.diagnose.grounds import GATEWAY, SITE, codes, ended, ground
+
+FLOWING = {"download": 1_000_000.0, "upload": 1000.0, "download_variation": 0.5, "upload_variation": 0.5}
+
+
+def names(site: Surroundings, root: Path, **keywords: Any) -> list[str]:
+    return [check.id for check in build(ground(root, site, **keywords))]
+
+
+def test_a_line_has_its_checks_and_a_quick_answer_fewer(tmp_path: Path) -> None:
+    whole = ["uplink", "captive", "quality", "saturation", "mtu", "contract"]
+    assert names(SITE, tmp_path) == [f"{kind}:eth0" for kind in whole]
+    assert names(SITE, tmp_path, quick=True) == ["uplink:eth0", "captive:eth0"]
+    assert names(Surroundings((), (), ()), tmp_path) == []
+
+
+def test_ipv6_is_checked_where_it_has_an_address_and_a_way_out(tmp_path: Path) -> None:
+    both = (Route(4, "eth0", GATEWAY, 100), Route(6, "eth0", "fe80::1", 100))
+    card = Interface("eth0", ("192.168.1.10/24", "2001:db8::10/64"), wireless=False)
+    local = Interface("eth0", ("192.168.1.10/24", "fe80::10/64"), wireless=False)
+    assert "ipv6:eth0" in names(Surroundings(both, (), (card,)), tmp_path)
+    assert "ipv6:eth0" not in names(Surroundings(both, (), (local,)), tmp_path)
+    assert "ipv6:eth0" not in names(Surroundings(both[:1], (), (card,)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ({**FLOWING, "queue_seconds": 0.2}, ["wan.saturated"]),
+        ({**FLOWING, "queue_seconds": 0.001}, []),
+        ({**FLOWING, "download": 1000.0, "queue_seconds": 0.2}, []),
+    ],
+)
+async def test_a_line_is_full_when_traffic_flows_and_a_queue_stands(
+    tmp_path: Path, data: dict[str, float], found: list[str]
+) -> None:
+    (check,) = [check for check in build(ground(tmp_path)) if check.id == "saturation:eth0"]
+    outcome = await check.run(ended("quality:eth0", Outcome(Status.PASS, data=data)))
+    assert (codes(outcome), outcome.carries) == (found, True)
+
+
+async def test_without_traffic_figures_fullness_is_not_judged(tmp_path: Path) -> None:
+    (check,) = [check for check in build(ground(tmp_path)) if check.id == "saturation:eth0"]
+    assert (await check.run(ended("quality:eth0"))).status is Status.SKIP
+
+
+async def test_without_a_test_the_contract_is_not_judged(tmp_path: Path) -> None:
+    (check,) = [check for check in build(ground(tmp_path)) if check.id == "contract:eth0"]
+    assert (await check.run({})).status is Status.SKIP

@@ -1,0 +1,54 @@
+"""Layer 5: what a name server stands on; servers that answer, lie or do not are in tests/e2e."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.diagnose.checks.names import Proof, _is_local, build, portal
+from agent.diagnose.graph import Check
+from collectors.site import Surroundings
+from tests.agent.diagnose.grounds import GATEWAY, SITE, ground
+
+
+def check(root: Path, server: str) -> Check:
+    (found,) = build(ground(root, Surroundings(SITE.routes, (server,), SITE.interfaces)))
+    return found
+
+
+def test_a_server_next_door_needs_the_router_only(tmp_path: Path) -> None:
+    found = check(tmp_path, GATEWAY)
+    assert (found.needs, found.needs_any) == ((), ("gateway:eth0",))
+    assert "uplink:eth0" in found.stands_on
+
+
+def test_a_server_far_away_needs_a_line(tmp_path: Path) -> None:
+    found = check(tmp_path, "1.1.1.1")
+    assert (found.needs, found.needs_any) == (("route",), ("uplink:eth0",))
+
+
+def test_a_server_on_this_computer_needs_nothing(tmp_path: Path) -> None:
+    found = check(tmp_path, "127.0.0.53")
+    assert (found.needs, found.needs_any) == ((), ())
+
+
+def test_the_first_service_is_asked_for(tmp_path: Path) -> None:
+    assert portal(ground(tmp_path)) == "dichvucong.gov.vn"
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("10.66.6.6", True),
+        ("192.168.1.1", True),
+        ("0.0.0.0", True),
+        ("100.64.0.1", True),
+        ("8.8.8.8", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_where_no_public_service_can_be(address: str, *, local: bool) -> None:
+    assert _is_local(address) == local
+
+
+def test_proofs_are_ordered() -> None:
+    assert Proof.SILENT < Proof.ANSWERS < Proof.VALID

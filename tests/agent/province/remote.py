@@ -1,0 +1,168 @@
+"""A small pusher for tests: series to a real remote-write receiver, and a real Prometheus and Alertmanager to hold them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cramjam
+import pytest
+
+Point = tuple[float, float]
+Labelled = tuple[dict[str, str], list[Point]]
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def encode(series: Iterable[Labelled]) -> bytes:
+    """A remote-write 1.0 request body (prometheus.WriteRequest, Snappy block format)."""
+    found = bytearray()
+    for labels, points in series:
+        body = b"".join(_field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(labels.items()))
+        body += b"".join(
+            _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(int(moment * 1000))) for moment, value in points
+        )
+        found += _field(1, body)
+    return bytes(cramjam.snappy.compress_raw(bytes(found)))
+
+
+def request(
+    url: str, body: bytes | None = None, *, user: str = "", password: str = "", context: Any = None, **headers: str
+) -> bytes:
+    """One HTTP request without any proxy; raises on a status of 400 and above."""
+    if user:
+        headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    asked = urllib.request.Request(url, data=body, headers=headers)
+    if context is not None:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        with opener.open(asked, timeout=60) as answer:
+            return bytes(answer.read())
+    with _OPENER.open(asked, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def push(url: str, series: Iterable[Labelled]) -> None:
+    """Push series to a receiver."""
+    headers = {
+        "Content-Type": "application/x-protobuf",
+        "Content-Encoding": "snappy",
+        "X-Prometheus-Remote-Write-Version": "0.1.0",
+    }
+    request(f"{url}/api/v1/write", encode(series), **headers)
+
+
+def query(url: str, expression: str, *, span: float = 0, step: int = 15, at: float | None = None) -> list[dict[str, Any]]:
+    """The result of an instant query, or of a range query over the last `span` seconds."""
+    now = time.time() if at is None else at
+    fields: dict[str, str] = {"query": expression}
+    fields |= {"start": str(now - span), "end": str(now), "step": str(step)} if span else {"time": str(now)}
+    path = "query_range" if span else "query"
+    try:
+        answer = json.loads(request(f"{url}/api/v1/{path}", urllib.parse.urlencode(fields).encode()))
+    except urllib.error.HTTPError as error:
+        raise AssertionError(expression + "\n" + error.read().decode()) from None
+    return list(answer["data"]["result"])
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], ready: str, log: Path, *, context: Any = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A program until the end of the block, once its `ready` address answers."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed; `make packages` installs it")
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    request(ready, context=context)
+                    break
+                except OSError as error:
+                    if isinstance(error, urllib.error.HTTPError) and error.code != 503:
+                        break
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < deadline, log.read_text()
+                    time.sleep(0.1)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextlib.contextmanager
+def prometheus(tree: Path, work: Path, *, alertmanager: str = "", interval: str = "") -> Iterator[str]:
+    """The rendered Prometheus on loopback, without TLS; `interval` makes every rule group evaluate at that pace."""
+    import re
+
+    import yaml
+
+    rules = work / "rules"
+    rules.mkdir()
+    for file in tree.glob("prometheus/rules/*.yml"):
+        text = file.read_text(encoding="utf-8")
+        if interval:
+            text = re.sub(r"^( *)interval: .*$", rf"\1interval: {interval}", text, flags=re.MULTILINE)
+        (rules / file.name).write_text(text, encoding="utf-8")
+    config = yaml.safe_load((tree / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    config["rule_files"] = [f"{rules}/*.yml"]
+    config["scrape_configs"] = []
+    config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]} if alertmanager else {}
+    (work / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    port = free_port()
+    command = [
+        "prometheus",
+        f"--config.file={work}/prometheus.yml",
+        f"--storage.tsdb.path={work}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-remote-write-receiver",
+        "--storage.tsdb.retention.time=400d",
+        "--log.level=warn",
+    ]
+    with running(command, f"http://127.0.0.1:{port}/-/ready", work / "prometheus.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def alertmanager(config: Path, work: Path) -> Iterator[str]:
+    """A real Alertmanager on loopback; gives host:port."""
+    port = free_port()
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={config}",
+        f"--storage.path={work}/alertmanager",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+    with running(command, f"http://127.0.0.1:{port}/-/ready", work / "alertmanager.log"):
+        yield f"127.0.0.1:{port}"

@@ -1,0 +1,121 @@
+"""The inventory's own mistakes: each file of one mistake gives one exact message."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import ConfigError
+from agent.province.crosscheck import load
+from agent.province.holidays import closed_days, national
+from agent.province.inventory import Holidays
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = (ROOT / "config/province.example.yaml").read_text(encoding="utf-8")
+
+MISTAKES = [
+    ('code: "24805"', "code: 24805", 'communes[1].code: text is expected; write it in quotes: "24805"'),
+    ('code: "24805"', 'code: "24781"', "communes[1].code: 24781 is used twice; it must differ"),
+    ('- code: "24805"\n', '- code: "24805"\n    colour: red\n', "communes[1].colour: unknown key"),
+    (
+        "latitude: 11.9404",
+        "latitude: 111.9404",
+        "communes[0].latitude: '111.9404' does not fit; accepted: a number, at least -90",
+    ),
+    (
+        "carrier: vnpt\n            beacons",
+        "carrier: vnptt\n            beacons",
+        "there is no carrier 'vnptt'; known are: vnpt, viettel",
+    ),
+    ("{instance: mot-cua, role: full,", "{instance: mot-cua, role: sensor,", "agents: none is of role full; exactly one"),
+    ("{instance: counter-2,", "{instance: counter-2, role: full,", "agents: counter-1, counter-2 are of role full"),
+    ("address: 192.168.1.3, parent: switch-1", "address: 192.168.1.3, parent: switch-9", "there is no device 'switch-9'"),
+    (
+        "{name: router-1, kind: router, address: 192.168.1.1,",
+        "{name: router-1, kind: router, address: 192.168.1.1, parent: switch-1,",
+        "the parents run in a circle",
+    ),
+    ("device: router-1 ", "device: router-2 ", "links[1].device: there is no device 'router-2'"),
+    ("zone: Phòng chờ}\n        ssids", "zone: Sân}\n        ssids", "agents[1].zone: there is no zone 'Sân'"),
+    ('communes: ["24781"]', 'communes: ["24782"]', "contacts[1].communes[0]: no commune of this inventory has the code 24782"),
+    ("  zalo: {}", "  # zalo: {}", "contacts[0].zalo: nothing is sent by Zalo until notify.zalo is there"),
+    ("end: 2026-10-04 05:00", "end: 2026-10-03 05:00", "maintenance[0].end: 2026-10-03 05:00 is not after 2026-10-03 22:00"),
+    ("end: 2026-10-04 05:00", "end: 2026-14-04 05:00", "maintenance[0].end: '2026-14-04 05:00' is no moment"),
+    (
+        'commune: "24781", site: main}',
+        'commune: "24781", site: phu}',
+        "maintenance[0].site: there is no site 'phu'; known are: main",
+    ),
+    ("timezone: Asia/Ho_Chi_Minh", "timezone: Europe/Paris", "service_hours.timezone: Europe/Paris has daylight saving time"),
+    ("Sat 07:30-11:30", "Sat 7:30-11:30", "sites[1].service_hours.week: '7:30-11:30' is no span of hours"),
+    ("closed: [], open: []}  ", "closed: [2026-13-01], open: []}  ", "holidays.closed[0]: '2026-13-01' is no date"),
+    ("need: 4Mbit/s, link", "need: 4MB, link", "bridges[0].need: '4MB' is not understood"),
+]
+
+
+def test_the_example_is_valid() -> None:
+    inventory = load(ROOT / "config/province.example.yaml")
+    assert [commune.code for commune in inventory.communes] == ["24781", "24805"]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[mistake[2][:40] for mistake in MISTAKES])
+def test_one_mistake_one_message(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert EXAMPLE.count(old) >= 1, old
+    path = tmp_path / "province.yaml"
+    path.write_text(EXAMPLE.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert message in text
+    changed = EXAMPLE[: EXAMPLE.index(old)].count("\n") + 1
+    line = int(text.splitlines()[0].removeprefix(str(path)).split(":")[1])
+    assert abs(line - changed) <= 12, text  # a missing reference points at its list, a value at its own line
+    assert len(caught.value.mistakes) <= 2
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "province.yaml"
+    path.write_text(EXAMPLE.replace('code: "68"', "code: 68").replace("kind: tslcd", "kind: leased"), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert len(caught.value.mistakes) == 3
+
+
+def _new_moons(year: int) -> list[int]:
+    """Julian day numbers of the new moons in UTC+7 (Meeus, Astronomical Algorithms, chapter 49, main terms)."""
+    import math
+
+    found = []
+    for k in range(round((year - 2000) * 12.3685) - 2, round((year - 2000) * 12.3685) + 8):
+        t = k / 1236.85
+        jde = 2451550.09766 + 29.530588861 * k + 0.00015437 * t * t
+        sun = math.radians(2.5534 + 29.1053567 * k)
+        moon = math.radians(201.5643 + 385.81693528 * k)
+        latitude = math.radians(160.7108 + 390.67050284 * k)
+        jde += (
+            -0.4072 * math.sin(moon) + 0.17241 * math.sin(sun) + 0.01608 * math.sin(2 * moon) + 0.01039 * math.sin(2 * latitude)
+        )
+        jde += 0.00739 * math.sin(moon - sun) - 0.00514 * math.sin(moon + sun) + 0.00208 * math.sin(2 * sun)
+        found.append(math.floor(jde - 70 / 86400 + 7 / 24 + 0.5))
+    return found
+
+
+def test_lunar_dates_follow_the_new_moons() -> None:
+    """Tet is the new moon between 21 January and 20 February; Hung Kings' day is nine days after the second one after it."""
+    import datetime
+
+    from agent.province.holidays import _LUNAR
+
+    for year, (tet, kings) in _LUNAR.items():
+        dates = [datetime.date.fromordinal(number - 1721425) for number in _new_moons(year)]
+        index = next(i for i, date in enumerate(dates) if datetime.date(year, 1, 21) <= date <= datetime.date(year, 2, 20))
+        assert dates[index].isoformat() == f"{year}-{tet}"
+        assert (dates[index + 2] + datetime.timedelta(days=9)).isoformat() == f"{year}-{kings}"
+
+
+def test_a_holiday_at_the_weekend_is_made_up_for() -> None:
+    days = [day.isoformat() for day in national()]
+    assert "2026-04-26" in days  # Hung Kings 2026 is a Sunday
+    assert "2026-04-27" in days
+    assert {"2026-04-30", "2026-05-01", "2026-09-01", "2026-09-02"} <= set(days)
+    assert closed_days(Holidays(national=False, closed=("2026-07-01",))) == ("2026-07-01",)
+    assert "2026-09-01" not in closed_days(Holidays(open=("2026-09-01",)))

@@ -1,0 +1,95 @@
+"""Version 3 against Debian's snmpd: authentication and privacy by both backends, and a refused password."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collectors.families import DEVICE_UP
+from collectors.machine import Machine
+from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.snmp.device import SnmpDeviceCollector
+from tests.collectors.snmp.udp import free_port, system_description
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("snmpd") is None, reason="snmpd is not installed (Debian: snmpd)"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:pysnmp.*"),
+]
+USERS = [
+    ("SHA1", "SHA", "AES128", "AES"),
+    ("SHA256", "SHA-256", "AES128", "AES"),
+    ("SHA512", "SHA-512", "AES128", "AES"),
+    ("MD5", "MD5", "DES", "DES"),
+]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder: Path = tmp_path_factory.mktemp("snmpd")
+    port = free_port()
+    lines = ["rocommunity public 127.0.0.1"]
+    for auth, name, privacy, cipher in USERS:
+        lines += [f'createUser {auth}{privacy} {name} "authauth1" {cipher} "privpriv1"', f"rouser {auth}{privacy} authPriv"]
+    (folder / "snmpd.conf").write_text("\n".join(lines) + "\n")
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["snmpd", "-f", "-C", "-c", str(folder / "snmpd.conf"), "-Lo", f"udp:127.0.0.1:{port}"],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "SNMP_PERSISTENT_DIR": str(folder)},
+        )
+    try:
+        until = time.monotonic() + 20
+        while system_description(port, "public") is None:
+            assert process.poll() is None, log.read_text(errors="replace")
+            assert time.monotonic() < until, log.read_text(errors="replace")
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def up(port: int, backend: str, credentials: Credentials) -> tuple[object, object]:
+    sessions = SnmpSessions(backend)
+    peer = Peer("127.0.0.1", port, credentials, 3.0, 1)
+    reading = await SnmpDeviceCollector("host", peer, sessions, Machine(), interval=60).collect()
+    await sessions.close()
+    return next(o.value for o in reading.observations if o.metric is DEVICE_UP), reading.reason
+
+
+@pytest.mark.parametrize(("auth", "privacy"), [(auth, privacy) for auth, _, privacy, _ in USERS])
+async def test_authentication_and_privacy(daemon: int, backend: str, auth: str, privacy: str) -> None:
+    if privacy == "DES" and backend == "pysnmp":
+        pytest.importorskip("cryptography.hazmat.decrepit.ciphers.algorithms", reason="no DES in this cryptography")
+    known = Credentials(
+        3,
+        username=f"{auth}{privacy}",
+        auth_protocol=auth,
+        auth_password="authauth1",
+        privacy_protocol=privacy,
+        privacy_password="privpriv1",
+    )
+    value, reason = await up(daemon, backend, known)
+    assert (value, reason) == (1.0, None)
+
+
+async def test_a_wrong_password_is_down_with_a_reason(daemon: int, backend: str) -> None:
+    wrong = Credentials(
+        3,
+        username="SHA1AES128",
+        auth_protocol="SHA1",
+        auth_password="guessguess",
+        privacy_protocol="AES128",
+        privacy_password="privpriv1",
+    )
+    value, reason = await up(daemon, backend, wrong)
+    assert value == 0.0
+    assert reason is not None

@@ -1,0 +1,296 @@
+"""bandwidth: results and bloat on a real line, and everything that keeps a test from running."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import subprocess
+import sys
+import zoneinfo
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from aiohttp import web
+
+from agent.exposition import render
+from agent.state import State
+from collectors.bandwidth import SPENT_BYTES, BandwidthCollector, BandwidthSettings, BandwidthTarget, build
+from collectors.machine import Machine, SystemClock
+from collectors.model import Reading, Reason
+from collectors.probe.budget import Budget
+from collectors.site import Context, Contract, Interface, Link, Route, Site, Surroundings, Uplink
+from collectors.wire.units import Duration, Rate, Size
+from tests import netlab
+from tests.collectors.golden import compare
+from tests.inlab import inside
+from tests.netlab import Lab, Province, services
+from tests.netlab import Site as LabSite
+
+ZONE = zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh")
+MONDAY = datetime.datetime(2026, 3, 2, tzinfo=ZONE)
+SITE = Site(province="lam-dong", commune="24781")
+
+
+class Clock(SystemClock):
+    """True time is set; monotonic time is real, since transfers are."""
+
+    def __init__(self, now: datetime.datetime) -> None:
+        self.now = now.timestamp()
+
+    def true(self) -> float:
+        return self.now
+
+
+def context(
+    clock: SystemClock, state: Path | None = None, *, role: Literal["full", "sensor", "hub"] = "full", root: Path = Path("/")
+) -> Context:
+    site = Site(province="lam-dong", commune="24781", role=role)
+    return Context(Machine(root=root, clock=clock), site, Surroundings(), (), state_dir=state)
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[str]:
+    """A web server on loopback that gives a mebibyte and reads what it is sent."""
+
+    async def give(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(1 << 20))
+
+    async def take(request: web.Request) -> web.Response:
+        async for _ in request.content.iter_chunked(1 << 16):
+            pass
+        return web.Response()
+
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_get("/give", give)
+    app.router.add_post("/take", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    listening = web.TCPSite(runner, "127.0.0.1", 0)
+    await listening.start()
+    assert runner.addresses
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def settings(url: str, **more: Any) -> BandwidthSettings:
+    target = BandwidthTarget(name="hub", method="http", url=f"{url}/give", upload_url=f"{url}/take")
+    return BandwidthSettings(**{"targets": (target,), "interval": Duration(3600), "max_bytes_per_day": Size(20 << 20), **more})
+
+
+def spent(reading: Reading) -> float:
+    return sum(float(one.value) for one in reading.observations if one.metric is SPENT_BYTES and isinstance(one.value, float))
+
+
+async def day(where: Context, clock: Clock, config: BandwidthSettings, hours: float = 24.0) -> list[tuple[float, Reading]]:
+    """One look each minute of a simulated day; the readings that moved bytes or named a reason, with their moments."""
+    (collector,) = build(config, where)
+    await collector.start(lambda _: None)
+    found = []
+    for _ in range(int(hours * 60)):
+        clock.now += 60
+        reading = await collector.collect()
+        if spent(reading) or reading.reason is not None:
+            found.append((clock.now, reading))
+    for session in where.sessions.values():
+        await session.close()
+    return found
+
+
+async def test_the_budget_holds_over_a_day_with_a_restart(tmp_path: Path) -> None:
+    clock = Clock(MONDAY)
+    async with server() as url:
+        config = settings(url, max_bytes_per_day=Size(20 << 20))
+        before = await day(context(clock, tmp_path), clock, config, 12.0)
+        after = await day(context(clock, tmp_path), clock, config, 12.0)
+    runs = [(moment, spent(reading)) for moment, reading in (*before, *after) if spent(reading)]
+    assert len(runs) == 10
+    assert 0.8 * (20 << 20) < sum(octets for _, octets in runs) <= 20 << 20
+    hours = [datetime.datetime.fromtimestamp(moment, ZONE).hour for moment, _ in runs]
+    assert hours == list(range(7, 17))
+    minutes = {datetime.datetime.fromtimestamp(moment, ZONE).minute for moment, _ in runs}
+    assert len(minutes) == 1
+    assert Budget(tmp_path / "bandwidth.json", "Asia/Ho_Chi_Minh").spent(clock.now - 3600) <= 20 << 20
+
+
+async def test_what_a_crash_left_booked_is_not_spent_again(tmp_path: Path) -> None:
+    clock = Clock(MONDAY)
+    Budget(tmp_path / "bandwidth.json", "Asia/Ho_Chi_Minh").book(20 << 20, clock.now + 3600)
+    async with server() as url:
+        runs = await day(context(clock, tmp_path), clock, settings(url))
+    assert [reading.reason for _, reading in runs] == [Reason.BUDGET] * 10
+    assert "bytes of today are spent" in runs[0][1].detail
+
+
+async def test_a_server_that_is_away_costs_nothing(tmp_path: Path) -> None:
+    clock = Clock(MONDAY)
+    runs = await day(context(clock, tmp_path), clock, settings("http://127.0.0.1:9"))
+    assert {reading.reason for _, reading in runs} == {Reason.REFUSED}
+    assert Budget(tmp_path / "bandwidth.json", "Asia/Ho_Chi_Minh").spent(MONDAY.timestamp() + 3600) == 0
+
+
+async def test_one_run_of_all_collectors_makes_no_load() -> None:
+    (collector,) = build(settings("http://127.0.0.1:9"), context(Clock(MONDAY)))
+    reading = await collector.once()
+    assert reading.reason is Reason.OUT_OF_HOURS
+    assert spent(reading) == 0
+
+
+@pytest.mark.parametrize("role", ["sensor", "hub"])
+def test_only_the_full_agent_tests(role: Literal["sensor", "hub"]) -> None:
+    assert build(settings("http://x"), context(Clock(MONDAY), role=role)) == []
+
+
+def test_sites_have_their_own_moments_and_targets_of_a_site_too() -> None:
+    targets = tuple(BandwidthTarget(name=name, method="http", url="http://x") for name in "ab")
+    config = BandwidthSettings(targets=targets)
+    evening = MONDAY.replace(hour=23).timestamp()
+    moments = set()
+    for commune in ("24781", "24782", "24783"):
+        clock = Clock(MONDAY)
+        where = Context(Machine(clock=clock), Site(province="lam-dong", commune=commune), Surroundings(), ())
+        for collector in build(config, where):
+            assert isinstance(collector, BandwidthCollector)
+            moments.add(collector._slot(evening))
+    assert len(moments) == 6
+
+
+async def test_stops_at_once_when_told(tmp_path: Path) -> None:
+    clock = Clock(MONDAY.replace(hour=12))
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(1000))
+            await asyncio.sleep(0.01)
+
+    app = web.Application()
+    app.router.add_get("/give", drip)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    where = context(clock, tmp_path)
+    (collector,) = build(settings(f"http://127.0.0.1:{runner.addresses[0][1]}"), where)
+    assert isinstance(collector, BandwidthCollector)
+    collector._due = clock.now
+    task = asyncio.get_running_loop().create_task(collector.collect())
+    await asyncio.sleep(3.5)
+    assert not task.done()
+    begin = asyncio.get_running_loop().time()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.get_running_loop().time() - begin < 0.5
+    assert Budget(tmp_path / "bandwidth.json", "Asia/Ho_Chi_Minh").spent(clock.now) > 0, "what was under way counts as spent"
+    for session in where.sessions.values():
+        await session.close()
+    await runner.cleanup()
+
+
+# On a real line
+
+REASON = netlab.available() or services.require("iperf3", "nginx")
+needs_lab = pytest.mark.skipif(REASON is not None, reason=f"no laboratory with iperf3 and nginx here: {REASON}")
+HUB = "203.0.113.10"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[LabSite]:
+    with Lab() as lab:
+        province = Province(lab, web=False, names=False)
+        made = province.site()
+        services.iperf3_server(province.province)
+        # Reno fills a queue from the start; CUBIC's HyStart takes most of a minute where the round trip is that of a cable.
+        for node in (made.pc, province.province):
+            node.sysctl("net.ipv4.tcp_congestion_control", "reno")
+        folder = province.province.directory / "www"
+        folder.mkdir()
+        with (folder / "big").open("wb") as file:
+            file.truncate(400_000_000)
+        services.nginx(
+            province.province,
+            f"server {{ listen 80; root {folder}; client_max_body_size 0; location /up {{ proxy_pass http://127.0.0.1:8081; }} }}"
+            "server { listen 8081; client_max_body_size 0; return 200 ok; }",
+        )
+        yield made
+
+
+async def measure_line(mbit: float, method: Literal["http", "iperf3"], idle: float = 0.0) -> dict[str, Any]:
+    """One test that is due, in the laboratory: the reading, as text."""
+    await asyncio.sleep(idle)
+    url = f"http://{HUB}/big" if method == "http" else HUB
+    target = BandwidthTarget(name="hub", method=method, url=url, upload_url=f"http://{HUB}/up", link="internet")
+    config = BandwidthSettings(targets=(target,), hours="00:00-00:00")
+    rate = Rate(mbit * 125_000)
+    link = Link(name="internet", interface="eth0", contract=Contract(download=rate, upload=rate))
+    surroundings = Surroundings((Route(4, "eth0", "192.168.1.1", 100),), (), (Interface("eth0", ("192.168.1.10/24",)),))
+    where = Context(Machine(), SITE, surroundings, (Uplink(link, "eth0", "192.168.1.1"),))
+    (collector,) = build(config, where)
+    assert isinstance(collector, BandwidthCollector)
+    collector._due = where.machine.clock.true()
+    reading = await collector.collect()
+    for session in where.sessions.values():
+        await session.close()
+    state = State()
+    state.apply(reading, 150.0)
+    return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail}
+
+
+def values(text: str) -> dict[str, float]:
+    rows = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    return {name.partition("{")[0].removeprefix("commune_bandwidth_"): float(value) for name, value in rows}
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["http", pytest.param("iperf3", marks=pytest.mark.slow)])
+def test_rates_and_a_deep_queue(site: LabSite, method: str) -> None:
+    with site.line.rate(20e6, latency=0.4):
+        found = inside(site.pc, measure_line, 20, method)
+    assert found["reason"] is None, found
+    got = values(found["text"])
+    assert got["download_bytes_per_second"] == pytest.approx(20e6 / 8 * 0.956, rel=0.05)
+    assert got["upload_bytes_per_second"] == pytest.approx(20e6 / 8 * 0.956, rel=0.05)
+    assert 0.15 < got["loaded_rtt_seconds"] < 0.9
+    assert "bufferbloat" in found["detail"]
+    assert not {"bufferbloat A", "bufferbloat B"} & {found["detail"][place : place + 13] for place in range(len(found["detail"]))}
+    if method == "http":
+        lines = found["text"].splitlines()
+        compare("bandwidth", "".join(f"{line if line[0] == '#' else line.rsplit(' ', 1)[0] + ' #'}\n" for line in lines))
+
+
+@needs_lab
+def test_a_short_queue_is_no_bloat(site: LabSite) -> None:
+    with site.line.rate(20e6, latency=0.01):
+        found = inside(site.pc, measure_line, 20, "http")
+    assert found["reason"] is None
+    assert values(found["text"])["loaded_rtt_seconds"] < 0.025
+    assert found["detail"].count("bufferbloat A") == 2
+
+
+@needs_lab
+@pytest.mark.parametrize(("load", "runs"), [(8, False), (4, True)])
+def test_not_while_the_line_carries_more_than_the_set_share(site: LabSite, load: int, runs: bool) -> None:  # noqa: FBT001
+    blast = (
+        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); begin, sent = time.monotonic(), 0\n"
+        f"while True:\n  if sent * 8 < {load}e6 * (time.monotonic() - begin): s.sendto(bytes(1200), ('{HUB}', 9)); sent += 1242\n"
+        "  else: time.sleep(0.001)"
+    )
+    other = site.pc.popen([sys.executable, "-c", blast], stdout=subprocess.DEVNULL)
+    try:
+        with site.line.rate(20e6), site.pc.count(f"ip daddr {HUB} tcp dport 80", "output") as ours:
+            found = inside(site.pc, measure_line, 20, "http", 1.0)
+            packets = ours.read().packets
+    finally:
+        other.terminate()
+        other.wait()
+        site.pc.processes.remove(other)
+    if runs:
+        assert found["reason"] is None
+        assert packets > 100
+    else:
+        assert found["reason"] == "busy"
+        assert "of 20Mbit/s (upload)" in found["detail"]
+        assert packets == 0

@@ -1,0 +1,183 @@
+"""path: one event a change, none for silent hops and shared ones; MTU and black holes in the reading."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.exposition import render
+from agent.state import State
+from collectors.machine import Machine
+from collectors.model import Reading, Reason
+from collectors.path import CHANGES, KnownRoute, PathCollector, PathSettings, PathTarget, build
+from collectors.probe.trace import Hop, Trace
+from collectors.site import Context, Link, Site, Surroundings, Uplink
+from tests import netlab
+from tests.collectors.golden import compare
+from tests.inlab import inside
+from tests.netlab import Lab, Province
+from tests.netlab import Site as LabSite
+
+REASON = netlab.available()
+needs_lab = pytest.mark.skipif(REASON is not None, reason=f"no network laboratory here: {REASON}")
+HUB = "203.0.113.10"
+
+
+def seen(*hops: str, reached: bool = True, reason: Reason | None = None) -> Trace:
+    rows = [Hop(ttl, tuple(filter(None, hop.replace("*", "").split("/"))), 3, ()) for ttl, hop in enumerate(hops, 1)]
+    return Trace(tuple(rows), reached, reason)
+
+
+def known(*traces: Trace) -> KnownRoute:
+    route = KnownRoute()
+    for one in traces:
+        route.learn(one)
+    return route
+
+
+@pytest.mark.parametrize(
+    ("trace", "differs"),
+    [
+        (seen("a", "b", "t"), False),
+        (seen("a", "*", "t"), False),
+        (seen("*", "*", "t"), False),
+        (seen("a", "x", "t"), True),
+        (seen("a", "x/b", "t"), False),
+        (seen("a", "b", "c", "t"), True),
+        (seen("a", "t"), True),
+        (seen("a", "b", reached=False), False),
+        (seen("a", reached=False), False),
+        (seen("x", reached=False), True),
+        (seen(reached=False), False),
+        (seen("a", "b", "b", reached=False, reason=Reason.UNREACHABLE), False),
+        (seen("a", "a", reached=False, reason=Reason.UNREACHABLE), False),
+    ],
+)
+def test_what_is_another_route(trace: Trace, differs: bool) -> None:  # noqa: FBT001
+    assert known(seen("a", "b", "t")).differs(trace) is differs
+
+
+def test_all_who_share_a_hop_are_known() -> None:
+    route = known(seen("a", "b/c", "t"), seen("a", "d", "t"))
+    assert not route.differs(seen("a", "c", "t"))
+    assert not route.differs(seen("a", "d", "t"))
+    assert route.differs(seen("a", "e", "t"))
+
+
+class Scripted(PathCollector):
+    """Every trace is drawn from a network with two equal routers at hop 2."""
+
+    async def _trace(self, address: str, probes: int) -> Trace:
+        routers = {random.Random(self.draws + number).choice("bc") for number in range(probes)}
+        self.draws += probes
+        return seen("a", "/".join(sorted(routers)), address)
+
+    draws = 0
+
+
+async def test_equal_routers_that_take_turns_are_no_change() -> None:
+    collector = Scripted(PathTarget(name="t", address="127.0.0.1"), PathSettings(), context())
+    for _ in range(2000):
+        await collector._follow("127.0.0.1")
+    assert collector._changes == 0
+
+
+def context(*uplinks: Uplink) -> Context:
+    return Context(Machine(), Site(), Surroundings(), uplinks)
+
+
+async def test_a_link_that_is_not_there() -> None:
+    (collector,) = build(PathSettings(targets=(PathTarget(name="t", address="127.0.0.1", link="lte"),)), context())
+    reading = await collector.collect()
+    assert (reading.reason, reading.detail) == (Reason.UNREACHABLE, "the link lte is not there now")
+    assert [(one.metric, one.value) for one in reading.observations] == [(CHANGES, 0.0)]
+
+
+async def test_a_name_without_address() -> None:
+    (collector,) = build(PathSettings(targets=(PathTarget(name="t", address="no such name"),)), context())
+    assert (await collector.collect()).reason is Reason.NAME_UNRESOLVED
+
+
+def test_identity_follows_the_uplink() -> None:
+    settings = PathSettings(targets=(PathTarget(name="t", address="127.0.0.1", link="lte"),))
+    wwan = Uplink(Link(name="lte"), "wwan0", None)
+    assert build(settings, context())[0].identity != build(settings, context(wwan))[0].identity
+    assert build(settings, context(wwan))[0].identity == build(settings, context(wwan))[0].identity
+
+
+# In the laboratory
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[LabSite]:
+    with Lab() as lab:
+        yield Province(lab, web=False, names=False).site()
+
+
+async def run(count: int, *commands: str) -> list[dict[str, Any]]:
+    """Readings of one collector; before each of `commands`, one reading, then the command in a shell of the node's owner."""
+    (collector,) = build(PathSettings(targets=(PathTarget(name="hub", address=HUB),)), context())
+    found = []
+    for _ in range(count):
+        reading = await collector.collect()
+        found.append({"text": text(reading), "reason": reading.reason, "detail": reading.detail})
+        if len(found) <= len(commands):
+            import asyncio
+
+            print(f"READY {len(found)}", flush=True)
+            await asyncio.to_thread(input)
+    return found
+
+
+def text(*readings: Reading) -> str:
+    state = State()
+    for reading in readings:
+        state.apply(reading, 1500.0)
+    return render(state.series()).decode()
+
+
+@needs_lab
+def test_healthy(site: LabSite) -> None:
+    readings = inside(site.pc, run, 3)
+    assert [one["reason"] for one in readings] == [None] * 3
+    compare("path", readings[-1]["text"])
+    assert readings[-1]["detail"].startswith("1 192.168.1.1 ")
+    assert readings[-1]["detail"].endswith("MTU 1500")
+
+
+@needs_lab
+def test_a_change_and_a_black_hole_are_found_by_the_next_reading(site: LabSite) -> None:
+    import json
+    import subprocess
+    import sys
+
+    from tests.inlab import ROOT
+
+    command = [sys.executable, "-m", "tests.inlab", __name__, "run", json.dumps([4, "move", "stay", "hole"])]
+    process = site.pc.popen(command, stdin=subprocess.PIPE, stderr=None, cwd=ROOT)
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def step() -> None:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+    assert process.stdout.readline() == "READY 1\n"
+    site.gateway.ip(f"route add {HUB} via 10.200.1.1")  # the other carrier
+    step()
+    assert process.stdout.readline() == "READY 2\n"
+    step()
+    assert process.stdout.readline() == "READY 3\n"
+    assert site.tslcd is not None
+    with site.tslcd.mtu_blackhole(1400):
+        step()
+        readings = json.loads(process.stdout.read())
+    site.gateway.ip(f"route del {HUB}")
+    values = [dict(line.split(" ") for line in one["text"].splitlines() if not line.startswith("#")) for one in readings]
+    assert [one['commune_path_changes_total{target="hub"}'] for one in values] == ["0.0", "1.0", "1.0", "1.0"]
+    assert [one['commune_path_mtu_bytes{target="hub"}'] for one in values] == ["1500.0"] * 3 + ["1400.0"]
+    assert readings[3]["detail"].endswith("MTU 1400: longer packets vanish and nobody says so (black hole)")

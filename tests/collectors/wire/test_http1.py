@@ -1,0 +1,53 @@
+"""HTTP/1.1 heads: real ones, odd ones and any octets at all."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.wire.http1 import Head, parse_chunk_size, parse_head
+
+
+def test_a_usual_head() -> None:
+    head = parse_head(
+        b"HTTP/1.1 302 Found\r\nLocation: /login\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: 12\r\n\r\n"
+    )
+    assert head.status == 302
+    assert head.get("location") == "/login"
+    assert head.all("set-cookie") == ["a=1", "b=2"]
+    assert head.length == 12
+    assert not head.is_chunked
+
+
+def test_odd_heads_that_are_met() -> None:
+    assert parse_head(b"HTTP/1.0 200\nServer: x\n\n") == Head(200, (("server", "x"),))
+    assert parse_head(b"HTTP/1.1 200 OK\r\nA: one\r\n  two\r\n\r\n").get("a") == "one two"
+    assert parse_head(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n").is_chunked
+    assert parse_head(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n").length == 0
+    assert parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n").length is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 20\r\n\r\n", b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"]
+)
+def test_what_is_no_head(data: bytes) -> None:
+    with pytest.raises(ValueError, match="the answer"):
+        parse_head(data)
+
+
+def test_chunk_sizes() -> None:
+    assert parse_chunk_size(b"1a;name=value\r\n") == 26
+    for line in (b"\r\n", b"x\r\n", b"-1\r\n", b"1"):
+        with pytest.raises(ValueError, match="no size"):
+            parse_chunk_size(line)
+
+
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=200).map(lambda rest: b"HTTP/1.1 200 OK\r\n" + rest)))
+def test_any_octets_are_a_head_or_a_value_error(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        head = parse_head(data)
+        assert 100 <= head.status <= 599
+        assert head.length is None or head.length >= 0
+    with contextlib.suppress(ValueError):
+        assert parse_chunk_size(data) >= 0

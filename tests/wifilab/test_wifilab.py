@@ -1,0 +1,196 @@
+"""The Wi-Fi collector on a real kernel with real access points; one boot for all cases of `story.coverage`."""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.diagnose.checks.wifi import look
+from agent.survey import capture
+from collectors.probe.radio import Station
+from collectors.wire.ieee80211 import Bss
+from collectors.wire.iw_scan import parse
+from collectors.wire.survey_file import read
+from tests.wifilab import lab
+
+SSID = "CSC-Free"
+Results = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("wifilab")
+
+
+@pytest.fixture(scope="session")
+def results(folder: Path) -> Results:
+    why = lab.missing()
+    if why:
+        pytest.skip(why)
+    lab.build()
+    return lab.stories(folder, "coverage")
+
+
+def value(results: Results, step: str, metric: str, *labels: str) -> float | None:
+    found: float | None = results[step]["series"].get(f"commune_wifi_{metric}{list(labels)}")
+    return found
+
+
+def link(results: Results, step: str, metric: str) -> float | None:
+    return value(results, step, f"link_{metric}", "wlan1", SSID)
+
+
+def zone(results: Results, step: str, metric: str = "dead") -> float | None:
+    return value(results, step, f"zone_{metric}", "hall", SSID)
+
+
+def said(text: str, pattern: str) -> float:
+    found = re.search(pattern, text)
+    assert found is not None, pattern
+    return float(found[1])
+
+
+def test_an_unheard_network_is_dead_before_any_access_point_is_there(results: Results) -> None:
+    step = "nothing on the air"
+    assert zone(results, step) == 1
+    assert zone(results, step, "signal_dbm") is None
+    assert link(results, step, "up") == 0
+
+
+def test_the_link_equals_what_iw_says_at_the_same_moment(results: Results) -> None:
+    step = "associated, next interval"
+    told, before = results[step]["iw"], results[step]["before"]
+
+    def either(pattern: str) -> set[float]:
+        """What iw said just before or just after: frames go on arriving."""
+        return {said(before, pattern), said(told["link"], pattern)}
+
+    assert link(results, step, "up") == 1
+    assert link(results, step, "signal_dbm") in either(r"signal: (-\d+) dBm")
+    assert link(results, step, "receive_bytes_per_second") in {rate * 125_000 for rate in either(r"rx bitrate: ([\d.]+)")}
+    assert link(results, step, "transmit_bytes_per_second") in {rate * 125_000 for rate in either(r"tx bitrate: ([\d.]+)")}
+    assert link(results, step, "retries_total") == said(told["station dump"], r"tx retries:\s+(\d+)")
+    assert link(results, step, "beacon_losses_total") == said(told["station dump"], r"beacon loss:\s+(\d+)")
+
+
+def test_every_network_of_iw_scan_has_the_same_signal_and_channel(results: Results) -> None:
+    listed = parse(results["associated"]["iw"]["scan dump"])
+    assert len(listed) == 2
+    for bss in listed:
+        labels = (bss.ssid, bss.bssid, bss.band)
+        assert value(results, "associated", "bss_signal_dbm", *labels) == bss.signal_dbm
+        assert value(results, "associated", "bss_channel", *labels) == bss.channel
+    for channel in ("6", "11"):
+        assert value(results, "associated", "channel_bss", "2.4", channel) == 1
+    assert zone(results, "associated", "signal_dbm") == -55
+
+
+def test_a_spot_is_surveyed_with_the_real_radio(results: Results) -> None:
+    (visit,) = read(results["survey"]["line"], "survey")
+    assert results["survey"]["progress"] == [1, 2]
+    assert results["survey"]["started"]
+    assert {(one.ssid, one.channel, one.signal_dbm) for one in visit.heard} == {(SSID, 6, -55.0), (SSID, 11, -55.0)}
+    assert visit.channels == ()
+
+
+def test_frames_from_the_air_tell_the_same_access_point(results: Results, folder: Path) -> None:
+    """A capture of the kernel's own radiotap headers; `results` is asked for first, since the boot writes the capture."""
+    assert results
+    found = capture.read(str(folder / "air.pcap"))
+    sender = next(one for one in found.senders if one.ssid == SSID)
+    bss = sender.bss()
+    assert (bss.channel, bss.signal_dbm, bss.security) in {(6, -55.0, "wpa2"), (11, -55.0, "wpa2")}
+    assert sender.beacons >= 5
+    assert found.damaged == 0
+
+
+def test_a_faded_signal_makes_the_zone_dead_and_hysteresis_brings_it_back(results: Results) -> None:
+    assert zone(results, "below the threshold") == 1
+    assert results["below the threshold"]["intervals"] <= 2
+    assert zone(results, "within the hysteresis") == 1
+    assert zone(results, "within the hysteresis", "signal_dbm") == -74
+    assert zone(results, "above the hysteresis") == 0
+    assert results["above the hysteresis"]["intervals"] <= 2
+
+
+def test_a_change_of_the_access_point_counts_as_one_roam(results: Results) -> None:
+    assert link(results, "above the hysteresis", "roams_total") == 0
+    assert link(results, "roamed", "roams_total") == 1
+
+
+def test_access_points_that_go_leave_a_dead_zone_and_returning_ends_it(results: Results) -> None:
+    assert (zone(results, "access points gone"), link(results, "access points gone", "up")) == (1, 0)
+    assert results["access points gone"]["intervals"] <= 2
+    assert zone(results, "access points gone", "signal_dbm") is None
+    assert (zone(results, "access point returned"), link(results, "access point returned", "up")) == (0, 1)
+    assert results["access point returned"]["intervals"] <= 2
+
+
+def test_a_wrong_passphrase_is_no_link_though_the_zone_is_covered(results: Results) -> None:
+    assert link(results, "wrong passphrase", "up") == 0
+    assert zone(results, "wrong passphrase") == 0
+
+
+def test_without_privilege_the_link_and_cached_results_remain(results: Results) -> None:
+    step = "without privilege"
+    assert results[step]["reason"] is None
+    assert link(results, step, "up") == 1
+    assert zone(results, step) == 0
+
+
+def test_a_radio_that_is_off_tells_nothing_of_the_zone(results: Results) -> None:
+    assert results["radio off"]["series"] == {}
+    assert results["radio off"]["reason"] is None
+
+
+class Told:
+    """A `Radio` that says what the guest's radio said at a step of the story."""
+
+    def __init__(self, results: Results, step: str) -> None:
+        self._rows = [(Station(**station), [Bss(**bss) for bss in air]) for station, air in results[step]["radio"]]
+
+    async def stations(self) -> list[Station]:
+        return [station for station, _ in self._rows]
+
+    async def heard(self, station: Station) -> list[Bss]:
+        return next(air for one, air in self._rows if one == station)
+
+    async def scan(self, station: Station, wait: float = 20.0) -> float:
+        raise AssertionError(station, wait)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("step", "codes"),
+    [
+        ("associated, next interval", []),
+        ("nothing on the air", ["wifi.no_signal"]),
+        ("below the threshold", ["wifi.weak"]),
+        ("wrong passphrase", ["wifi.no_signal"]),
+        ("radio off", ["wifi.no_signal"]),
+        ("access points gone", ["wifi.no_signal"]),
+        ("without privilege", []),
+    ],
+)
+def test_the_diagnosis_of_what_the_radio_says(results: Results, step: str, codes: list[str]) -> None:
+    outcome = asyncio.run(look(Told(results, step), "wlan1", dead_dbm=-75))
+    assert [suspect.code for suspect in outcome.suspects] == codes, (outcome, results[step]["radio"])
+    assert outcome.carries == (codes != ["wifi.no_signal"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="a second boot of the laboratory; SOAK=1 (make soak) runs it")
+def test_a_crowded_building_is_counted_by_channel(tmp_path: Path) -> None:
+    why = lab.missing()
+    if why:
+        pytest.skip(why)
+    lab.build()
+    found = lab.stories(tmp_path, "crowd")
+    assert value(found, "crowd", "channel_bss", "2.4", "1") == 20
+    assert value(found, "crowd", "channel_bss", "5", "149") == 20
+    assert not any("Neighbour" in series for series in found["crowd"]["series"])
