@@ -32,6 +32,7 @@ def test_a_witness_that_was_held_up_says_so() -> None:
 
 STORY = """
 import os, signal, time
+import pytest
 from tests.conftest import WITNESS
 
 def hold_up(request):
