@@ -84,12 +84,14 @@ PRINTER_SUPPLY = gauge(
 PRINTER_SUPPLY_STATE = gauge(
     "commune_printer_supply_state", "1 for the state that the supply is in.", "device", "supply", "state"
 )
+DEVICE_ZONE = info("commune_device_zone_info", "The zone in which a device stands, as configured.", "device", "zone")
 PRINTER_STATE = gauge("commune_printer_state", "1 for each state that the printer reports.", "device", "state")
 PRINTER_PAGES = counter("commune_printer_pages_total", "Pages printed in the printer's life.", "device")
 DEVICES = (
     DEVICE_UP,
     DEVICE_INFO,
     DEVICE_BOOT,
+    DEVICE_ZONE,
     DEVICE_CPU,
     DEVICE_MEMORY_SIZE,
     DEVICE_MEMORY_USED,
@@ -134,7 +136,7 @@ MOBILE_REGISTERED = gauge("commune_mobile_registered", "1 while registered with 
 MOBILE_INFO = info("commune_mobile_info", "Operator and access technology in use.", "modem", "operator", "technology")
 MOBILE = (MOBILE_RSRP, MOBILE_RSRQ, MOBILE_SINR, MOBILE_REGISTERED, MOBILE_INFO)
 
-# Coverage of a zone: from a PC's own radio, from surveys and from access points that name their zone.
+# Coverage of a zone as a radio there hears it; what an access point adds is joined by DEVICE_ZONE.
 ZONE_SIGNAL = gauge("commune_wifi_zone_signal_dbm", "Best signal of the site's network in the zone.", "zone", "ssid")
 ZONE_DEAD = gauge(
     "commune_wifi_zone_dead",

@@ -53,6 +53,7 @@ def assemble(settings: SnmpSettings, context: Context) -> list[Collector]:
             interval=float(device.interval or settings.interval),
             profile=device.profile,
             directory=profiles,
+            zone=device.zone,
             board=board,
         )
         for device in settings.devices

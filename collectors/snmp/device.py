@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from collectors.families import DEVICE_BOOT, DEVICE_INFO, DEVICE_UP
+from collectors.families import DEVICE_BOOT, DEVICE_INFO, DEVICE_UP, DEVICE_ZONE
 from collectors.machine import Machine
 from collectors.model import Collector, Emit, Observation, Observations, Reading, Reason
 from collectors.probe.snmp import Conversation, Limits, Peer, SnmpError, SnmpSessions, Value
@@ -41,6 +41,7 @@ class SnmpDeviceCollector(Collector):
         sessions: what all devices share.
         board: hands over the traps of this device; None where none are received.
         profile: a profile's name, or "auto".
+        zone: where the device stands; None where nobody said.
     """
 
     kind: ClassVar[str] = "snmp"
@@ -56,13 +57,15 @@ class SnmpDeviceCollector(Collector):
         profile: str = "auto",
         directory: Path | None = None,
         board: Switchboard | None = None,
+        zone: str | None = None,
     ) -> None:
-        super().__init__(target, interval=interval, identity=(peer, profile, directory))
+        super().__init__(target, interval=interval, identity=(peer, profile, directory, zone))
         self._peer = peer
         self._sessions = sessions
         self._machine = machine
         self._wanted = profile
         self._directory = directory
+        self._zone = zone
         self._limits = Limits()
         self._layout: Layout | None = None
         self._device = Identity()
@@ -134,10 +137,13 @@ class SnmpDeviceCollector(Collector):
                     self._errors[fault] = self._errors.get(fault, 0.0) + count
         except SnmpError as error:
             return self._silent(taken, error.reason, str(error))
-        self._count(found)
+        self._own(found)
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 
-    def _count(self, found: Observations) -> None:
+    def _own(self, found: Observations) -> None:
+        """What is told of a device whether it answers or not."""
+        if self._zone:
+            found.set(DEVICE_ZONE, 1.0, self.target, self._zone)
         for reason, count in self._errors.items():
             found.set(ERRORS, count, self.target, reason.value)
 
@@ -145,7 +151,7 @@ class SnmpDeviceCollector(Collector):
         found = Observations()
         found.set(DEVICE_UP, 0.0, self.target)
         self._errors[reason] = self._errors.get(reason, 0.0) + 1.0
-        self._count(found)
+        self._own(found)
         self._polls = EXPLORE_EVERY  # it may be another device, or have another layout, when it is back
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 

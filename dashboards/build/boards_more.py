@@ -85,6 +85,19 @@ WIFI = Board(
                     ((None, "green"), (30, "yellow")),
                 ),
                 Panel(
+                    "table",
+                    ("Điểm phát theo vùng", "Access points by zone"),
+                    (
+                        "Điểm phát của từng vùng có trả lời không; điểm phát không ghi vùng thì không có ở đây.",
+                        "Whether the access points of each zone answer; those that name no zone are not here.",
+                    ),
+                    (Query(f"bottomk(30, {with_name(f'commune:ap_up{{{S}}}')})", column="Trả lời / Up"),),
+                    "short",
+                    UP,
+                    columns=(*WHERE, ("zone", "Vùng / Zone"), ("device", "Thiết bị / Device")),
+                    units=(("Trả lời / Up", "short", UP),),
+                ),
+                Panel(
                     "series",
                     ("Kênh bận", "Channel utilization"),
                     (

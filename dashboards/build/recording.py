@@ -83,6 +83,8 @@ LINES = Group(
     ),
 )
 
+AP_UP = f"commune:device_up * on ({SITE}, device) group_left (zone) max by ({SITE}, device, zone) ({fresh('commune_device_zone_info')})"
+AP = f"count by ({SITE}, device) (last_over_time(commune_wifi_ap_clients{{{JOB}}}[1d]))"
 PROVINCE = Group(
     "province",
     30,
@@ -98,9 +100,15 @@ PROVINCE = Group(
         ),
         Record("province:portal_seen:count", "count by (province, target) (commune:portal_up)"),
         Record("commune:dns_up", f"max by ({SITE}) ({fresh('commune_dns_success')})"),
-        Record("commune:zone_dead", f"min by ({SITE}, zone, ssid) ({fresh('commune_wifi_zone_dead')})"),
         Record("commune:zone_signal_dbm", f"max by ({SITE}, zone, ssid) ({fresh('commune_wifi_zone_signal_dbm')})"),
         Record("commune:device_up", f"max by ({SITE}, device) ({fresh('commune_device_up')})"),
+        # What a radio in the zone hears; where there is none, whether any access point of the zone answers.
+        Record("commune:ap_up", f"({AP_UP}) and on ({SITE}, device) ({AP})"),
+        Record(
+            "commune:zone_dead",
+            f"min by ({SITE}, zone, ssid) ({fresh('commune_wifi_zone_dead')})"
+            f" or on ({SITE}, zone) (max by ({SITE}, zone) (commune:ap_up) == bool 0)",
+        ),
         Record("commune:conference_ready", f"min by ({SITE}, target) ({fresh('commune_conference_ready')})"),
         Record(
             "commune:area_on_battery:count",

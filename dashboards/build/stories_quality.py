@@ -209,7 +209,27 @@ UPKEEP = [
     ),
 ]
 
+APS = (("ap-1", "Kho"), ("ap-2", "Sân"), ("ap-3", "Bếp"))
+"""Access points and the zones that they name."""
+
 SCORES = [
+    Story(
+        "a zone's access points speak for it where no computer hears it",
+        [
+            *A.inventory(),
+            A.lives(),
+            *(steady("commune_device_zone_info", A.at(device=name, zone=zone), 1) for name, zone in APS),
+            *(steady("commune_wifi_ap_clients", A.at(device=name, radio="0", ssid="CSC"), 3) for name, _ in APS),
+            *(change("commune_device_up", A.at(device=name), (1, 480), (0, 1200)) for name, _ in APS[:2]),
+            steady("commune_device_up", A.at(device="ap-3"), 1),
+            steady("commune_wifi_zone_dead", A.at(zone="Sân", ssid="CSC"), 0),
+        ],
+        [],
+        [
+            (300, "sum by (zone) (commune:zone_dead)", [('{zone="Kho"}', 0), ('{zone="Sân"}', 0), ('{zone="Bếp"}', 0)]),
+            (780, "sum by (zone) (commune:zone_dead)", [('{zone="Kho"}', 1), ('{zone="Sân"}', 0), ('{zone="Bếp"}', 0)]),
+        ],
+    ),
     Story(
         "the score is 100 when all is well, and names no limit",
         [

@@ -115,6 +115,7 @@ def _devices(site: dict[str, Any], own: dict[str, str], number: int, *, bad: boo
         if device["kind"] == "printer":
             yield "commune_printer_supply_ratio", where | {"supply": "black"}, const(number % 100 / 100)
         if device["kind"] == "ap":
+            yield "commune_device_zone_info", where | {"zone": device.get("zone") or "Sân"}, const(1)
             radio = where | {"radio": "0", "ssid": "CSC-Free"}
             yield "commune_wifi_ap_clients", radio, const(number % 20)
             yield "commune_wifi_ap_channel_utilization_ratio", radio, const(number % 60 / 100)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pysnmp.proto.api import v2c
 
-from collectors.families import DEVICE_UP, INTERFACE_UP
+from collectors.families import DEVICE_UP, DEVICE_ZONE, INTERFACE_UP
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
 from collectors.probe.snmp import Credentials, Peer, SnmpSessions
@@ -234,9 +234,12 @@ async def test_others_are_polled_while_one_hangs(backend: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "no.such.host.invalid"])
 async def test_nobody_there(backend: str, address: str) -> None:
     sessions = SnmpSessions(backend)
-    collector = SnmpDeviceCollector("gone", Peer(address, free_port(), Credentials(), 0.2, 0), sessions, Machine(), interval=60)
+    collector = SnmpDeviceCollector(
+        "gone", Peer(address, free_port(), Credentials(), 0.2, 0), sessions, Machine(), interval=60, zone="Kho"
+    )
     reading = await collector.collect()
     await sessions.close()
     assert up(reading) == [0.0]
+    assert [item.labels for item in reading.observations if item.metric is DEVICE_ZONE] == [("gone", "Kho")]
     assert reading.reason is not None
     assert not reading.reason.is_failure
