@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import sys
@@ -27,6 +28,7 @@ from collectors.wire.ieee80211 import Bss
 from collectors.wire.survey_file import Visit, summarize
 
 CANNOT = 2
+PAGE = "report.html"
 
 
 _CONFIG = click.option(
@@ -297,7 +299,8 @@ def _imported(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for heatmap*.png and report.html; default: the current one, if there is a plan or spots have positions.",
+    help="Folder for heatmap*.png and report.html, which are replaced there. Default, if there is a plan or spots have"
+    " positions: the current folder, or a new one beside a report that is there already.",
 )
 @_CONFIG
 @_LANG
@@ -329,12 +332,31 @@ def report_command(
         placed = any(visit.x is not None for visit in survey.visits)
         if out is not None or plan is not None or placed:
             drawn = heatmap.Plan(plan, plan_width) if plan else None
-            _pictures(survey, earlier, changes, plan=drawn, out=out or Path.cwd(), language=language)
+            _pictures(survey, earlier, changes, plan=drawn, out=out or _free_folder(survey), language=language)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, heatmap.MissingExtraError) as error:
         _fail(str(error))
     sys.exit(1 if survey.dead else 0)
+
+
+def _picture_names(survey: report.Survey) -> list[str]:
+    names = []
+    for number, ssid in enumerate(survey.ssids, start=1):
+        suffix = "" if number == 1 else "-" + (re.sub(r"[^a-z0-9]+", "-", ssid.lower()).strip("-") or str(number))
+        names.append(f"heatmap{suffix}.png")
+    return names
+
+
+def _free_folder(survey: report.Survey) -> Path:
+    """The current folder, unless something of a report lies there: then the first of `report-2`, `report-3`, … that is free.
+
+    Nobody who names no folder expects a file of theirs to be replaced.
+    """
+    taken = [name for name in (*_picture_names(survey), PAGE) if Path(name).exists()]
+    if not taken:
+        return Path.cwd()
+    return next(folder for number in itertools.count(2) if not (folder := Path.cwd() / f"report-{number}").exists())
 
 
 def _pictures(
@@ -348,12 +370,12 @@ def _pictures(
 ) -> None:
     _ = translator(language)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for number, ssid in enumerate(survey.ssids, start=1):
-        suffix = "" if number == 1 else "-" + (re.sub(r"[^a-z0-9]+", "-", ssid.lower()).strip("-") or str(number))
-        picture = out / f"heatmap{suffix}.png"
+    pictures = [out / name for name in _picture_names(survey)]
+    files = [*pictures, out / PAGE]
+    replaced = {file for file in files if file.exists()}
+    for ssid, picture in zip(survey.ssids, pictures, strict=True):
         heatmap.draw(survey, ssid, plan, picture, _, earlier)
-        pictures.append(picture)
-    html = out / "report.html"
-    html.write_text(page.render(survey, changes, pictures, language, _), encoding="utf-8")
-    click.echo("\n" + "\n".join(str(file) for file in [*pictures, html]), err=True)
+    files[-1].write_text(page.render(survey, changes, pictures, language, _), encoding="utf-8")
+    click.echo(err=True)
+    for file in files:
+        click.echo((_("Replaced: {file}") if file in replaced else _("Written: {file}")).format(file=file), err=True)

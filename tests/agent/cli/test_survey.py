@@ -147,6 +147,32 @@ def test_an_attack_in_the_air_is_told_and_is_status_1(tmp_path: Path) -> None:
     assert "66:00:00:00:00:66 dùng tên mạng CSC-Free của trung tâm trên kênh 6 với bảo mật open thay vì wpa2" in done.stdout
 
 
+def test_without_a_folder_named_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
+    for visit in visits():
+        store.append(tmp_path / "s.jsonl", visit)
+    (tmp_path / "report.html").write_text("somebody else's")
+    for folder in ("report-2", "report-3"):
+        done = run("report", "s.jsonl")
+        assert done.exit_code == 1, done.output
+        for name in ("heatmap.png", "report.html"):
+            assert f"Written: {tmp_path / folder / name}" in done.stderr
+            assert (tmp_path / folder / name).stat().st_size > 1000
+    assert (tmp_path / "report.html").read_text() == "somebody else's"
+    assert not (tmp_path / "heatmap.png").exists()
+
+
+def test_a_folder_that_is_named_is_renewed_and_that_is_said(tmp_path: Path) -> None:
+    for visit in visits():
+        store.append(tmp_path / "s.jsonl", visit)
+    first = run("report", "s.jsonl", "--out", "out")
+    assert "Written: out/report.html" in first.stderr
+    (tmp_path / "out/report.html").write_text("old")
+    again = run("report", "s.jsonl", "--out", "out", "--lang", "vi")
+    assert "Đã ghi đè: out/report.html" in again.stderr
+    assert "Đã ghi đè: out/heatmap.png" in again.stderr
+    assert "Vùng phủ" in (tmp_path / "out/report.html").read_text() or "vùng phủ" in (tmp_path / "out/report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
