@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -20,7 +21,7 @@ from agent.cli.run import load_settings
 from agent.locale import LANGUAGES, Translate, choose, translator
 from agent.settings import AgentSettings
 from agent.survey import capture, heatmap, importer, page, report, store
-from agent.survey.air import evil_twins
+from agent.survey.air import Sender, evil_twins
 from agent.survey.record import RecordError, record
 from collectors.machine import Machine
 from collectors.probe.wifi_known import known_ssids
@@ -118,8 +119,12 @@ def command(
     suspicious = False
     if pcap is not None or monitor is not None:
         found = _listen(pcap, monitor, seconds)
-        networks: list[list[Bss]] = [list(found.networks)]
-        suspicious = _show_air(found, own, trusted, _)
+        twins = evil_twins(found.senders, own, trusted)
+        _show_air(found, own, twins, _)
+        suspicious = bool(twins or found.floods)
+        false = {sender.bssid for sender, _expected in twins}
+        # A false access point covers no zone of the site: it counts among the neighbours.
+        networks: list[list[Bss]] = [[replace(bss, ssid="") if bss.bssid in false else bss for bss in found.networks]]
         source = found.source
     else:
         own, networks = _scan(machine, own, scans, interface, _)
@@ -193,8 +198,8 @@ def _show_networks(networks: Sequence[Bss], own: Sequence[str], _: Translate) ->
     click.echo(report.table([head, *rows]))
 
 
-def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[str], _: Translate) -> bool:
-    """Tell what a capture shows; true when there is something suspicious."""
+def _show_air(found: importer.Imported, own: Sequence[str], twins: Sequence[tuple[Sender, str]], _: Translate) -> None:
+    """Tell what a capture shows."""
     _show_networks(found.networks, own, _)
     for sender in found.senders:
         ratio = f"{sender.retries / sender.frames:.0%}" if sender.frames else "-"
@@ -206,7 +211,6 @@ def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[st
             "Deauthentication flood in the name of {bssid}: {frames} frames, up to {peak} a second. Somebody may be throwing clients out."
         )
         click.echo(text.format(bssid=flood.bssid, frames=flood.frames, peak=flood.peak))
-    twins = evil_twins(found.senders, own, trusted)
     for sender, expected in twins:
         text = _(
             "{bssid} uses the site's name {ssid} on channel {channel} from an address that is not the site's. It may be a false access point."
@@ -217,7 +221,6 @@ def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[st
             )
         facts = {"bssid": sender.bssid, "ssid": sender.ssid, "channel": sender.bss().channel, "security": sender.security}
         click.echo(text.format(expected=expected, **facts))
-    return bool(twins or found.floods)
 
 
 @command.command("import")

@@ -1,6 +1,10 @@
 """Stories of `agent survey` as a technician lives them: commands, files, exit statuses."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,12 @@ from agent.survey import store
 from collectors.machine import Machine
 from collectors.probe.radio import Station
 from collectors.wire.ieee80211 import Bss
+from tests.agent.survey import tapped
 from tests.agent.survey.samples import visits
+from tests.namespaces import needs_namespaces
 from tests.shared import shared
 
+ROOT = Path(__file__).parents[3]
 STATION = Station("wlan0", 3, up=True, ssid="CSC-Free", bssid="aa:00:00:00:00:01")
 
 
@@ -171,6 +178,46 @@ def test_a_folder_that_is_named_is_renewed_and_that_is_said(tmp_path: Path) -> N
     assert "Đã ghi đè: out/report.html" in again.stderr
     assert "Đã ghi đè: out/heatmap.png" in again.stderr
     assert "Vùng phủ" in (tmp_path / "out/report.html").read_text() or "vùng phủ" in (tmp_path / "out/report.html").read_text()
+
+
+@needs_namespaces
+@pytest.mark.skipif(not os.access("/dev/net/tun", os.W_OK), reason="needs /dev/net/tun")
+def test_a_monitor_interface_tells_what_is_in_the_air_and_no_citizen(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    arguments = [
+        "--monitor",
+        "mon0",
+        "--seconds",
+        "3",
+        "--ssid",
+        "CSC-Free",
+        "--zone",
+        "Hall",
+        "--file",
+        str(file),
+        "--lang",
+        "en",
+    ]
+    command = ["unshare", "-n", sys.executable, "-m", "tests.agent.survey.tapped", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stdout + done.stderr
+    shown = [line.split() for line in done.stdout.splitlines()]
+    assert ["CSC-Free", tapped.OWN, "2.4", "1", "-61", "dBm", "wpa2", "own"] in shown
+    assert ["CSC-Free", tapped.HIDDEN, "2.4", "6", "-70", "dBm", "wpa2", "own"] in shown
+    assert ["Quán", tapped.NEIGHBOUR, "2.4", "6", "-80", "dBm", "wpa2"] in shown
+    # One of 33 frames of a round is a retry: 3 %, a little more or less where the last round was cut.
+    assert re.search(rf"{tapped.OWN}: \d+ beacons, \d+ frames, [2-6]% sent again", done.stdout), done.stdout
+    assert re.search(rf"{tapped.HIDDEN}: \d+ beacons, .*, name hidden", done.stdout)
+    assert f"Deauthentication flood in the name of {tapped.OWN}" in done.stdout
+    assert f"{tapped.TWIN} uses the site's name CSC-Free on channel 11 with open instead of wpa2" in done.stdout
+    (visit,) = store.load([file])
+    assert visit.source == "monitor"
+    kept = file.read_text()
+    for stranger in (tapped.NEIGHBOUR, tapped.CITIZEN, "Quán"):
+        assert stranger not in kept
+    assert tapped.CITIZEN not in done.stdout
+    assert {(use.channel, use.networks) for use in visit.channels} == {(6, 1), (11, 1)}, "the false one is a stranger too"
+    assert {heard.bssid for heard in visit.heard} == {tapped.OWN, tapped.HIDDEN}
 
 
 @pytest.mark.parametrize(
