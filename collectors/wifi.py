@@ -10,7 +10,8 @@ from dataclasses import replace
 from collectors.families import ZONE_DEAD, ZONE_SIGNAL, ZONES
 from collectors.machine import Machine
 from collectors.model import VALIDITY, Collector, Observations, Reading, Reason, counter, gauge
-from collectors.probe.radio import WAIT_FOR_SCAN, Radio, Station, has_wireless, open_radio
+from collectors.probe.radio import Radio, has_wireless, open_radio
+from collectors.probe.station import WAIT_FOR_SCAN, Station
 from collectors.probe.wifi_known import known_ssids
 from collectors.site import Context, Settings, seconds
 from collectors.wire.ieee80211 import Bss

@@ -12,7 +12,7 @@ from agent.state import State
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
 from collectors.probe.nl80211 import Nl80211
-from collectors.probe.radio import Station
+from collectors.probe.station import Station
 from collectors.site import Context, Site, Surroundings
 from collectors.wifi import WifiCollector, WifiSettings, build
 from collectors.wire.ieee80211 import Bss

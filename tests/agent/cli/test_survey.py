@@ -17,7 +17,7 @@ from agent.cli import survey as survey_cli
 from agent.survey import record as record_module
 from agent.survey import store
 from collectors.machine import Machine
-from collectors.probe.radio import Station
+from collectors.probe.station import Station
 from collectors.wire.ieee80211 import Bss
 from tests.agent.survey import tapped
 from tests.agent.survey.samples import visits
