@@ -104,7 +104,7 @@ def run(folder: Path, *command: str, timeout: int = 240, country: str = "BD") ->
     )
 
 
-def stories(folder: Path, *names: str, record: bool = False, timeout: int = 300, further: tuple[str, ...] = ()) -> dict[str, Any]:
+def stories(folder: Path, *names: str, record: bool = False, timeout: int = 600, further: tuple[str, ...] = ()) -> dict[str, Any]:
     """Let `story.py` run these stories in one guest, with `further` packages; its results by step."""
     share(folder, *further)
     settings = ["PYTHONPATH=/host:/host/site", *(["RECORD=1"] if record else [])]
