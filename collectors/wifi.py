@@ -10,7 +10,8 @@ from dataclasses import replace
 from collectors.families import ZONE_DEAD, ZONE_SIGNAL, ZONES
 from collectors.machine import Machine
 from collectors.model import VALIDITY, Collector, Observations, Reading, Reason, counter, gauge
-from collectors.probe.radio import WAIT_FOR_SCAN, Radio, Station, has_wireless, open_radio
+from collectors.probe.radio import Radio, has_wireless, open_radio
+from collectors.probe.station import WAIT_FOR_SCAN, Station
 from collectors.probe.wifi_known import known_ssids
 from collectors.site import Context, Settings, seconds
 from collectors.wire.ieee80211 import Bss
@@ -69,7 +70,7 @@ class WifiCollector(Collector):
     """The client radios of this computer.
 
     The link is read at every run. The networks around come from a scan every `scan_interval`, at once when the link
-    changes or fades below the threshold, and every run while a network that was there before is not heard and no link could be disturbed. Between
+    changes (once more when it is lost) or fades below the threshold, and every run while a network that was there before is not heard and no link could be disturbed. Between
     scans the associated access point counts with its present signal.
     """
 
@@ -87,6 +88,7 @@ class WifiCollector(Collector):
         self._complete = False
         self._dead: dict[str, bool] = {}
         self._met: set[str] = set()
+        self._lost = False
         self._last: dict[str, Station] = {}
         self._joined: dict[str, str] = {}
         self._read_at = 0.0
@@ -128,6 +130,8 @@ class WifiCollector(Collector):
             self._networks(found, station, own, now)
         else:
             self._heard, self._scanned, self._complete = [], None, False
+        last = self._last.get(station.interface)
+        self._lost = station.up and not station.ssid and last is not None and bool(last.ssid)
         self._last = {one.interface: one for one in stations if one.up}
         self._read_at = now
         return None, detail
@@ -162,7 +166,8 @@ class WifiCollector(Collector):
         changed = last is not None and last.bssid != station.bssid
         faded = last is not None and self._is_strong(last) and not self._is_strong(station)
         missing = not station.ssid and any(self._dead.get(ssid) for ssid in self._met)
-        if self._scanned is None or changed or faded or missing or not self._may_scan:
+        # The scan at the loss of a link may still have heard the last beacons of an access point that went: look once more.
+        if self._scanned is None or changed or faded or missing or self._lost or not self._may_scan:
             return True
         return now - self._scanned >= self._settings.scan_interval - self.interval / 2 and not self._is_busy(station, now)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +21,7 @@ from agent.cli.run import load_settings
 from agent.locale import LANGUAGES, Translate, choose, translator
 from agent.settings import AgentSettings
 from agent.survey import capture, heatmap, importer, page, report, store
-from agent.survey.air import evil_twins
+from agent.survey.air import Sender, evil_twins
 from agent.survey.record import RecordError, record
 from collectors.machine import Machine
 from collectors.probe.wifi_known import known_ssids
@@ -27,6 +29,7 @@ from collectors.wire.ieee80211 import Bss
 from collectors.wire.survey_file import Visit, summarize
 
 CANNOT = 2
+PAGE = "report.html"
 
 
 _CONFIG = click.option(
@@ -116,8 +119,12 @@ def command(
     suspicious = False
     if pcap is not None or monitor is not None:
         found = _listen(pcap, monitor, seconds)
-        networks: list[list[Bss]] = [list(found.networks)]
-        suspicious = _show_air(found, own, trusted, _)
+        twins = evil_twins(found.senders, own, trusted)
+        _show_air(found, own, twins, _)
+        suspicious = bool(twins or found.floods)
+        false = {sender.bssid for sender, _expected in twins}
+        # A false access point covers no zone of the site: it counts among the neighbours.
+        networks: list[list[Bss]] = [[replace(bss, ssid="") if bss.bssid in false else bss for bss in found.networks]]
         source = found.source
     else:
         own, networks = _scan(machine, own, scans, interface, _)
@@ -191,8 +198,8 @@ def _show_networks(networks: Sequence[Bss], own: Sequence[str], _: Translate) ->
     click.echo(report.table([head, *rows]))
 
 
-def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[str], _: Translate) -> bool:
-    """Tell what a capture shows; true when there is something suspicious."""
+def _show_air(found: importer.Imported, own: Sequence[str], twins: Sequence[tuple[Sender, str]], _: Translate) -> None:
+    """Tell what a capture shows."""
     _show_networks(found.networks, own, _)
     for sender in found.senders:
         ratio = f"{sender.retries / sender.frames:.0%}" if sender.frames else "-"
@@ -204,7 +211,6 @@ def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[st
             "Deauthentication flood in the name of {bssid}: {frames} frames, up to {peak} a second. Somebody may be throwing clients out."
         )
         click.echo(text.format(bssid=flood.bssid, frames=flood.frames, peak=flood.peak))
-    twins = evil_twins(found.senders, own, trusted)
     for sender, expected in twins:
         text = _(
             "{bssid} uses the site's name {ssid} on channel {channel} from an address that is not the site's. It may be a false access point."
@@ -215,7 +221,6 @@ def _show_air(found: importer.Imported, own: Sequence[str], trusted: Sequence[st
             )
         facts = {"bssid": sender.bssid, "ssid": sender.ssid, "channel": sender.bss().channel, "security": sender.security}
         click.echo(text.format(expected=expected, **facts))
-    return bool(twins or found.floods)
 
 
 @command.command("import")
@@ -297,7 +302,8 @@ def _imported(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for heatmap*.png and report.html; default: the current one, if there is a plan or spots have positions.",
+    help="Folder for heatmap*.png and report.html, which are replaced there. Default, if there is a plan or spots have"
+    " positions: the current folder, or a new one beside a report that is there already.",
 )
 @_CONFIG
 @_LANG
@@ -329,12 +335,31 @@ def report_command(
         placed = any(visit.x is not None for visit in survey.visits)
         if out is not None or plan is not None or placed:
             drawn = heatmap.Plan(plan, plan_width) if plan else None
-            _pictures(survey, earlier, changes, plan=drawn, out=out or Path.cwd(), language=language)
+            _pictures(survey, earlier, changes, plan=drawn, out=out or _free_folder(survey), language=language)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, heatmap.MissingExtraError) as error:
         _fail(str(error))
     sys.exit(1 if survey.dead else 0)
+
+
+def _picture_names(survey: report.Survey) -> list[str]:
+    names = []
+    for number, ssid in enumerate(survey.ssids, start=1):
+        suffix = "" if number == 1 else "-" + (re.sub(r"[^a-z0-9]+", "-", ssid.lower()).strip("-") or str(number))
+        names.append(f"heatmap{suffix}.png")
+    return names
+
+
+def _free_folder(survey: report.Survey) -> Path:
+    """The current folder, unless something of a report lies there: then the first of `report-2`, `report-3`, … that is free.
+
+    Nobody who names no folder expects a file of theirs to be replaced.
+    """
+    taken = [name for name in (*_picture_names(survey), PAGE) if Path(name).exists()]
+    if not taken:
+        return Path.cwd()
+    return next(folder for number in itertools.count(2) if not (folder := Path.cwd() / f"report-{number}").exists())
 
 
 def _pictures(
@@ -348,12 +373,12 @@ def _pictures(
 ) -> None:
     _ = translator(language)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for number, ssid in enumerate(survey.ssids, start=1):
-        suffix = "" if number == 1 else "-" + (re.sub(r"[^a-z0-9]+", "-", ssid.lower()).strip("-") or str(number))
-        picture = out / f"heatmap{suffix}.png"
+    pictures = [out / name for name in _picture_names(survey)]
+    files = [*pictures, out / PAGE]
+    replaced = {file for file in files if file.exists()}
+    for ssid, picture in zip(survey.ssids, pictures, strict=True):
         heatmap.draw(survey, ssid, plan, picture, _, earlier)
-        pictures.append(picture)
-    html = out / "report.html"
-    html.write_text(page.render(survey, changes, pictures, language, _), encoding="utf-8")
-    click.echo("\n" + "\n".join(str(file) for file in [*pictures, html]), err=True)
+    files[-1].write_text(page.render(survey, changes, pictures, language, _), encoding="utf-8")
+    click.echo(err=True)
+    for file in files:
+        click.echo((_("Replaced: {file}") if file in replaced else _("Written: {file}")).format(file=file), err=True)

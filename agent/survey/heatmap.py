@@ -5,12 +5,14 @@ matplotlib is loaded in `draw` alone; it is in the extra `[survey]`, since no ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agent.locale import Translate
+from agent.survey.labels import Label, place
 from agent.survey.report import DEAD, Limits, Survey, dbm
 from collectors.wire.survey_file import Visit
 
@@ -65,14 +67,33 @@ def draw(survey: Survey, ssid: str, plan: Plan | None, out: Path, _: Translate, 
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     figure.suptitle(_("Wi-Fi coverage: {ssid}").format(ssid=_plain(ssid)), fontsize=17, fontweight="bold")
     for axis, (one, title) in zip(axes, panels, strict=True):
-        axis.set_title(title, fontsize=13)
+        measured = f"{_('Measured on')} {', '.join(days(one.visits))}"
+        axis.set_title(f"{title}: {measured}" if title else measured, fontsize=12, color="#444444")
         if placed:
             image = _map(axis, one, ssid, plan, _)
         else:
             _bars(axis, one, ssid, _)
     if placed:
         _scale(figure, axes, image, survey.limits, _)
+        canvas = _canvas(figure)
+        figure.draw_without_rendering()  # labels are placed in points of the picture, so its layout must stand
+        figure.set_layout_engine("none")
+        for axis, (one, _title) in zip(axes, panels, strict=True):
+            place(canvas.get_renderer(), axis, _labels(one, ssid, _), size=10.5 if len(panels) == 1 else 9)
     figure.savefig(out)
+
+
+def _canvas(figure: Any) -> Any:
+    """What measures text as it will be drawn."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+
+    return FigureCanvasAgg(figure)
+
+
+def days(visits: Iterable[Visit]) -> list[str]:
+    """The days of a survey, as dates are written here."""
+    found = sorted({datetime.fromtimestamp(visit.time, UTC).astimezone().date() for visit in visits})
+    return [day.strftime("%d/%m/%Y") for day in found]
 
 
 def _plain(text: str) -> str:
@@ -119,7 +140,10 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, _: Translate) 
     )
     _dead_areas(axis, grid_x, grid_y, values, survey.limits)
     for visit, signal in spots:
-        _label(axis, visit, signal, survey.limits, _)
+        verdict = survey.limits.verdict(signal)
+        marker = "X" if verdict == DEAD else "o"
+        colour = VERDICT_COLOURS[verdict]
+        axis.plot(visit.x, visit.y, marker, color=colour, markersize=11, markeredgecolor="white", markeredgewidth=1.4, zorder=7)
     axis.set_xlim(left, right)
     axis.set_ylim(bottom, top)
     return image
@@ -137,12 +161,16 @@ def _backdrop(axis: Any, visits: Sequence[Visit], plan: Plan | None) -> tuple[fl
         axis.imshow(picture, extent=extent, zorder=1)
         axis.set_xticks([])
         axis.set_yticks([])
+        if plan.metres is not None:
+            _ruler(axis, plan.metres, extent[2])
         return extent
     xs = [visit.x for visit in visits if visit.x is not None] or [0.0]
     ys = [visit.y for visit in visits if visit.y is not None] or [0.0]
     margin = max(max(xs) - min(xs), max(ys) - min(ys), 4.0) * 0.16
     axis.grid(color="#8a8a8a", linewidth=0.5, alpha=0.5, zorder=3)
     axis.set_aspect("equal")
+    axis.set_xlabel("x")
+    axis.set_ylabel("y", rotation=0)
     return min(xs) - margin, max(xs) + margin, max(ys) + margin, min(ys) - margin
 
 
@@ -159,25 +187,33 @@ def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits
         axis.contour(grid_x, grid_y, values, levels=[limits.good], colors="#333333", linewidths=1.1, linestyles="--", zorder=5)
 
 
-def _label(axis: Any, visit: Visit, signal: float | None, limits: Limits, _: Translate) -> None:
-    verdict = limits.verdict(signal)
-    colour = VERDICT_COLOURS[verdict]
-    marker = "X" if verdict == DEAD else "o"
-    axis.plot(visit.x, visit.y, marker, color=colour, markersize=11, markeredgecolor="white", markeredgewidth=1.4, zorder=7)
-    text = f"{_plain(visit.zone)}\n{dbm(signal, _)}" + (f" · {_(verdict)}" if verdict == DEAD else "")
-    axis.annotate(
-        text,
-        (visit.x, visit.y),
-        xytext=(0, 11),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=10.5,
-        fontweight="bold" if verdict == DEAD else "normal",
-        color="#111111",
-        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour, "alpha": 0.92, "linewidth": 1.3},
-        zorder=8,
-    )
+def _ruler(axis: Any, width: float, height: float) -> None:
+    """A length in metres, about a sixth of the plan's width, in its lower left corner."""
+    length = min((step for step in (1, 2, 5, 10, 20, 50, 100)), key=lambda step: abs(step - width / 6))
+    left, low = width * 0.015, height * 0.975
+    axis.plot([left, left + length], [low, low], color="#111111", linewidth=4, solid_capstyle="butt", zorder=9)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+    axis.text(left, low - height * 0.015, f"{length} m", fontsize=10, va="bottom", bbox=box, zorder=9)
+
+
+def _labels(survey: Survey, ssid: str, _: Translate) -> list[Label]:
+    """A zone's name stands once, above its spots; each spot has its signal. A zone of one spot has both in one box."""
+    spots: dict[str, list[tuple[float, float, float | None]]] = {}
+    for visit, signal in _spots(survey, ssid):
+        if visit.x is not None and visit.y is not None:
+            spots.setdefault(visit.zone, []).append((visit.x, visit.y, signal))
+    found = []
+    for name, here in spots.items():
+        alone = len(here) == 1
+        for x, y, signal in here:
+            verdict = survey.limits.verdict(signal)
+            said = dbm(signal, _) + (f" · {_(verdict)}" if verdict == DEAD else "")
+            text = f"{_plain(name)}\n{said}" if alone else said
+            found.append(Label(text, x, y, VERDICT_COLOURS[verdict], is_bold=verdict == DEAD))
+        if not alone:
+            middle = sum(x for x, _y, _signal in here) / len(here)
+            found.append(Label(_plain(name), middle, min(y for _x, y, _signal in here), "#333333", is_bold=True, is_title=True))
+    return found
 
 
 def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate) -> None:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from collectors.machine import Machine
-from collectors.probe.radio import Radio, Station, has_wireless, open_radio
+from collectors.probe.radio import Radio, has_wireless, open_radio
+from collectors.probe.station import Station
 from collectors.wire.ieee80211 import Bss
 
 PAUSE = 2.0

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from collectors.machine import Machine
 from collectors.probe.netlink import NLM_ACK, NLM_DUMP, GenericNetlink, NetlinkSocket, Wire, load_core
-from collectors.probe.radio import WAIT_FOR_SCAN, Station
+from collectors.probe.station import WAIT_FOR_SCAN, Station
 from collectors.wire.ieee80211 import BROADCAST, Bss, mac_text, parse_elements, ssid_text
 
 GET_INTERFACE, GET_STATION, GET_SCAN, TRIGGER_SCAN, NEW_SCAN_RESULTS, SCAN_ABORTED = 5, 17, 32, 33, 34, 35

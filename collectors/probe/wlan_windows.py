@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from ctypes import POINTER, byref, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p, sizeof
 from typing import Any, Protocol
 
-from collectors.probe.radio import WAIT_FOR_SCAN, Station
+from collectors.probe.station import WAIT_FOR_SCAN, Station
 from collectors.wire.ieee80211 import Bss, mac_text, parse_elements, ssid_text
 
 SUCCESS, ACCESS_DENIED, NOT_SUPPORTED, SERVICE_NOT_ACTIVE, INVALID_STATE = 0, 5, 50, 1062, 5023

@@ -89,11 +89,9 @@ def parse(text: str) -> list[Bss]:
 
 
 def _pair(line: str) -> tuple[str, str]:
-    for mark in (":", "\uff1a"):
-        label, found, value = line.partition(mark)
-        if found:
-            return label.strip(), value.strip()
-    return "", ""
+    """Label and value; the first mark parts them, an ordinary colon or a wide one: addresses hold colons too."""
+    mark = re.search("[:\uff1a]", line)
+    return ("", "") if mark is None else (line[: mark.start()].strip(), line[mark.end() :].strip())
 
 
 def _detail(block: _Block, value: str) -> None:

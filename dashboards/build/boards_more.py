@@ -9,6 +9,9 @@ from dashboards.build.promql import SITE
 SIGNAL: Steps = ((None, "red"), (-75, "yellow"), (-67, "green"))
 FULL: Steps = ((None, "green"), (0.8, "yellow"), (0.9, "red"))
 
+SURVEYED = f"max by ({SITE}, zone, ssid, band) (commune_survey_signal_dbm{{{S}}})"
+SURVEYED_AT = f"max by ({SITE}, zone, ssid, band) (commune_survey_timestamp_seconds{{{S}}})"
+
 WIFI = Board(
     "commune-wifi",
     ("Phủ sóng Wi-Fi", "Wi-Fi coverage"),
@@ -70,6 +73,27 @@ WIFI = Board(
                     ),
                     "short",
                     ((None, "green"), (6, "yellow")),
+                ),
+            ),
+        ),
+        (
+            ("Khảo sát", "Surveys"),
+            (
+                Panel(
+                    "table",
+                    ("Sóng đo khi khảo sát", "Surveyed signal"),
+                    (
+                        "30 vùng yếu nhất trong lần khảo sát gần nhất bằng `agent survey`, và lần đó cách đây bao lâu.",
+                        "The 30 weakest zones of the last survey with `agent survey`, and how long ago that was.",
+                    ),
+                    (
+                        Query(f"bottomk(30, {with_name(f'({SURVEYED})')})", column="Sóng / Signal"),
+                        Query(with_name(f"(time() - {SURVEYED_AT})"), column="Cách đây / Ago"),
+                    ),
+                    "dBm",
+                    SIGNAL,
+                    columns=(*WHERE, ("zone", "Vùng / Zone"), ("ssid", "SSID"), ("band", "Băng tần / Band")),
+                    units=(("Sóng / Signal", "dBm", SIGNAL), ("Cách đây / Ago", "s", PLAIN)),
                 ),
             ),
         ),

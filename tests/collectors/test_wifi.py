@@ -12,7 +12,7 @@ from agent.state import State
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
 from collectors.probe.nl80211 import Nl80211
-from collectors.probe.radio import Station
+from collectors.probe.station import Station
 from collectors.site import Context, Site, Surroundings
 from collectors.wifi import WifiCollector, WifiSettings, build
 from collectors.wire.ieee80211 import Bss
@@ -195,6 +195,26 @@ async def test_a_lost_link_is_looked_into_at_once(tmp_path: Path) -> None:
     assert found["zone_dead hall CSC-Free"] == 1
     air.air = [OWN]
     assert (await desk.run())["zone_dead hall CSC-Free"] == 0
+
+
+async def test_the_last_beacons_of_an_access_point_that_went_deceive_for_one_interval_only(tmp_path: Path) -> None:
+    air = Air(OWN)
+    desk = Desk(air, tmp_path)
+    await desk.run()
+    air.station = IDLE
+    assert (await desk.run())["zone_dead hall CSC-Free"] == 0, "it was heard in the moment before"
+    air.air = []
+    assert (await desk.run())["zone_dead hall CSC-Free"] == 1
+    assert air.scans == 3
+
+
+async def test_a_computer_that_is_joined_to_nothing_keeps_the_pace_of_scans(tmp_path: Path) -> None:
+    air = Air(OWN)
+    desk = Desk(air, tmp_path)
+    await desk.run()
+    air.station = IDLE
+    await desk.run(4)
+    assert air.scans == 3, "one at the loss, one after it, and no more until it is time"
 
 
 async def test_a_network_that_was_joined_stays_judged_under_its_name(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ for tool in debootstrap mke2fs cpio depmod modprobe gzip xz; do
 done
 
 packages=iw,hostapd,wpasupplicant,wireless-regdb,iproute2,iputils-ping,kmod
-packages+=,busybox-static,procps,python3${EXTRA:+,$EXTRA}
+packages+=,busybox-static,procps,dnsmasq-base,python3${EXTRA:+,$EXTRA}
 
 mkdir -p "$CACHE_DIR"
 work=$(mktemp -d "$CACHE_DIR/build.XXXXXX")
@@ -112,7 +112,9 @@ kib=$(du -sk --apparent-size "$root" | cut -f1)
 mke2fs -q -F -t ext4 -O ^has_journal,^resize_inode -m 0 -E root_owner=0:0 -d "$root" \
   "$work/root.ext4" "$((kib * 112 / 100 + 16384))k" >/dev/null
 
-for file in vmlinux initrd.gz root.ext4 manifest.txt; do
+# lab.py builds anew when this recipe is no longer the one of the image.
+cat "$here/build.sh" "$here/guest/initramfs-init" | sha256sum | cut -d' ' -f1 >"$work/recipe"
+for file in vmlinux initrd.gz root.ext4 manifest.txt recipe; do
   mv "$work/$file" "$CACHE_DIR/$file"
 done
 say "done: $(cd "$CACHE_DIR" && du -h --apparent-size vmlinux initrd.gz root.ext4 | awk '{ printf "%s %s  ", $2, $1 }')"

@@ -6,7 +6,9 @@ network.
 
 from __future__ import annotations
 
+import compileall
 import fcntl
+import hashlib
 import importlib.util
 import json
 import os
@@ -21,8 +23,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 IMAGE = ("vmlinux", "initrd.gz", "root.ext4", "manifest.txt")
 TOOLS = ("qemu-system-x86_64", "debootstrap", "mke2fs", "cpio", "depmod", "xz")
-PACKAGES = ("pyroute2", "msgspec")
-"""What the collector itself imports, beside the standard library."""
+PACKAGES = ("pyroute2", "msgspec", "click", "yaml", "_yaml", "psutil", "dns")
+"""What the collector and `agent diagnose` import, beside the standard library."""
+DISTRIBUTIONS = {"yaml": "pyyaml", "_yaml": "pyyaml", "dns": "dnspython"}
+SCAPY = ("scapy",)
+"""What the diagnosis looks at the local network with, when it need not be quick."""
 
 
 def cache() -> Path:
@@ -33,9 +38,16 @@ def environment() -> dict[str, str]:
     return {**os.environ, "CACHE_DIR": str(cache()), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
 
 
+def is_built() -> bool:
+    """Is there an image, of the present recipe?"""
+    recipe = hashlib.sha256((HERE / "build.sh").read_bytes() + (HERE / "guest" / "initramfs-init").read_bytes()).hexdigest()
+    made = cache() / "recipe"
+    return all((cache() / name).exists() for name in IMAGE) and made.exists() and made.read_text().strip() == recipe
+
+
 def missing() -> str:
     """Why the laboratory cannot run here; empty when it can."""
-    built = all((cache() / name).exists() for name in IMAGE)
+    built = is_built()
     tools = [tool for tool in (TOOLS[:1] if built else TOOLS) if shutil.which(tool, path=environment()["PATH"]) is None]
     if tools:
         return f"the Wi-Fi laboratory needs {', '.join(tools)} (`make packages` installs it)"
@@ -49,28 +61,34 @@ def build() -> None:
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all((cache() / name).exists() for name in IMAGE):
+        if not is_built():
             subprocess.run([HERE / "build.sh"], check=True, env=environment(), capture_output=True, text=True, timeout=900)
 
 
-def share(folder: Path) -> None:
-    """Put the collectors, what they import and the stories into the folder that the guest sees as /host."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+def share(folder: Path, *further: str) -> None:
+    """Put the agent, what it imports (`further` packages too) and the stories into the folder that the guest sees as /host.
+
+    Compiled files go along where the guest has this Python: compiling took the guest longer than all the rest of its start.
+    """
+    names = (*PACKAGES, *further)
     for name in ("agent", "collectors"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        shutil.copytree(ROOT / name, folder / name)
     shutil.copy(HERE / "story.py", folder)
     found = re.search(r"^python3\s+(\d+)\.(\d+)", (cache() / "manifest.txt").read_text(), re.MULTILINE)
     guest = (int(found[1]), int(found[2])) if found else sys.version_info[:2]
     if guest != sys.version_info[:2]:
         wanted = ["--python-version", ".".join(map(str, guest)), "--only-binary", ":all:", "--no-deps"]
         command = [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder / "site"), *wanted]
-        subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), *PACKAGES], check=True, timeout=300)
+        distributions = {DISTRIBUTIONS.get(name, name) for name in names}
+        subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), *distributions], check=True, timeout=300)
         return
-    for name in PACKAGES:
+    for name in names:
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.origin is not None
-        shutil.copytree(Path(spec.origin).parent, folder / "site" / name, ignore=ignore)
+        shutil.copytree(Path(spec.origin).parent, folder / "site" / name)
+    for name in ("agent", "collectors", "site"):
+        compileall.compile_dir(folder / name, quiet=2)
 
 
 def run(folder: Path, *command: str, timeout: int = 240, country: str = "BD") -> subprocess.CompletedProcess[str]:
@@ -86,9 +104,9 @@ def run(folder: Path, *command: str, timeout: int = 240, country: str = "BD") ->
     )
 
 
-def stories(folder: Path, *names: str, record: bool = False, timeout: int = 300) -> dict[str, Any]:
-    """Let `story.py` run these stories in one guest; its results by step."""
-    share(folder)
+def stories(folder: Path, *names: str, record: bool = False, timeout: int = 600, further: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Let `story.py` run these stories in one guest, with `further` packages; its results by step."""
+    share(folder, *further)
     settings = ["PYTHONPATH=/host:/host/site", *(["RECORD=1"] if record else [])]
     done = run(folder, "env", *settings, "python3", "story.py", *names, timeout=timeout)
     if done.returncode:

@@ -1,8 +1,8 @@
-"""Runs in the guest: lets the real collector live through what happens to Wi-Fi, and writes down what it said.
+"""Runs in the guest: lets the collector and `agent diagnose` live through what happens to Wi-Fi, and writes down what they said.
 
-`story.py STORY…` writes `results.json`: by step, the collector's series and what `iw` said at the same moment. The
-judgement is on the other side, in `test_wifilab.py`. With RECORD in the environment, the netlink datagrams of each step
-are kept too.
+`story.py STORY…` writes `results.json`: by step, the collector's series, what `iw` said at the same moment, and the
+documents of the diagnosis. The judgement is on the other side, in `test_wifilab.py`. With RECORD in the environment, the
+netlink datagrams of each step are kept too.
 """
 
 import asyncio
@@ -13,10 +13,14 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+import traceback
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import psutil
+
+import agent.cli.diagnose
 from agent.survey.record import record
 from collectors.machine import Machine
 from collectors.probe import netlink, nl80211
@@ -25,17 +29,15 @@ from collectors.wire.survey_file import Visit, summarize, write
 
 RESULTS: dict[str, Any] = {}
 RECORDED: dict[int, list[str]] = {}
-DIAGNOSED = {
-    "associated, next interval",
-    "nothing on the air",
-    "below the threshold",
-    "wrong passphrase",
-    "radio off",
-    "access points gone",
-    "without privilege",
-}
 SSID, SECRET = "CSC-Free", "secretpass"
 RUN = "/run/wifi-lab"
+CONFIG = Path("/run/diagnose.yaml")
+SITE = f"""
+wifi: {{ssids: [{SSID}]}}
+http: {{targets: [{{name: portal, url: "http://dichvucong.example/"}}]}}
+"""
+BUSY = "vendor_elements=0b050c00e60000"
+"""A BSS Load element (IEEE 802.11-2020, 9.4.2.27), as an access point sends it: 12 stations, channel busy 230/255 of the time."""
 
 
 def sh(command: str, *, check: bool = True, wait: float = 60) -> str:
@@ -44,6 +46,56 @@ def sh(command: str, *, check: bool = True, wait: float = 60) -> str:
         message = f"{command}: {done.stdout}{done.stderr}"
         raise RuntimeError(message)
     return done.stdout
+
+
+class Command:
+    """`agent diagnose` as a command of its own, started from a process that has imported it: that takes seconds here.
+
+    Each start is a fork of that process, so that none knows of another, and its processor time counts from nothing.
+    """
+
+    loaded = (agent.cli.diagnose, dns.message, psutil)
+
+    def __init__(self) -> None:
+        self._ask, answer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            self._ask.close()
+            while arguments := answer.recv(4096):
+                answer.send(b"%d" % self._start(json.loads(arguments)))
+            os._exit(0)
+        answer.close()
+
+    @staticmethod
+    def _start(arguments: list[str]) -> int:
+        """The exit status; the output is in files."""
+        child = os.fork()
+        if child == 0:
+            for descriptor, name in ((1, "/run/out.json"), (2, "/run/err.txt")):
+                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+            status = 70
+            try:
+                agent.cli.diagnose.command.main(arguments, prog_name="agent diagnose")
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def diagnose(self, name: str, *arguments: str) -> None:
+        """Keep what `agent diagnose --json` says now under the name of a step, with its exit status."""
+        began = time.monotonic()
+        self._ask.send(json.dumps(["-c", str(CONFIG), "--lang", "en", "--json", *arguments]).encode())
+        status = int(self._ask.recv(64))
+        said, complaint = Path("/run/out.json").read_text(), Path("/run/err.txt").read_text()
+        document: dict[str, Any] | None = json.loads(said) if said.startswith("{") else None
+        told = {"status": status, "document": document, "stderr": complaint}
+        RESULTS.setdefault(name, {}).setdefault("diagnoses", []).append(told)
+        verdict = document["verdict"] if document else complaint
+        print(f"{name}: diagnosed in {time.monotonic() - began:.1f} s: {verdict}", flush=True)
 
 
 def keep_datagrams() -> None:
@@ -93,14 +145,6 @@ async def step(name: str, collector: WifiCollector, iw: str = "") -> dict[str, f
     }
     if os.environ.get("RECORD"):
         RESULTS[name]["datagrams"] = dict(RECORDED)
-    elif name in DIAGNOSED:  # what the diagnosis asks the radio; it is judged on the other side
-        radio = nl80211.Nl80211(Machine())
-        stations = await radio.stations()
-        heard = [await radio.heard(station) if station.up else [] for station in stations]
-        RESULTS[name]["radio"] = [
-            [asdict(station), [asdict(bss) for bss in air]] for station, air in zip(stations, heard, strict=True)
-        ]
-        await radio.close()
     print(f"{name}: {took:.1f} s, {len(series)} series {reading.reason or ''} {reading.detail}", flush=True)
     return {key: float(value) for key, value in series.items() if isinstance(value, float | int)}
 
@@ -120,10 +164,29 @@ def signals(level: int) -> None:
 
 async def settle(level: int) -> None:
     """Until the kernel has a frame of that level (beacons come ten times a second)."""
-    for _ in range(30):
+    await linked(f"signal: {level} dBm", tries=30)
+
+
+async def linked(words: str, tries: int = 60) -> None:
+    """Until `iw` says this of the link."""
+    for _ in range(tries):
         await asyncio.sleep(0.3)
-        if f"signal: {level} dBm" in sh("iw dev wlan1 link", check=False):
+        if words in sh("exec iw dev wlan1 link", check=False):
             return
+
+
+def province(*spaces: str) -> None:
+    """What a site needs from beyond its access points: a line out, a name server, a portal; and the computer's way there."""
+    CONFIG.write_text(SITE)
+    Path("/run/web").mkdir(exist_ok=True)
+    Path("/run/web/index.html").write_text("the portal\n")
+    Path("/etc/resolv.conf").write_text("nameserver 10.80.0.1\n")
+    for space in spaces:
+        beyond = "; ".join(f"ip -n {space} addr add {address}/32 dev lo" for address in ("1.1.1.1", "8.8.8.8", "203.0.113.80"))
+        names = "dnsmasq --no-resolv --no-hosts --bind-interfaces --user=root --pid-file --address=/example/203.0.113.80"
+        sh(f"{beyond}; ip -n {space} link set lo up; ip netns exec {space} {names}")
+        sh(f"ip netns exec {space} busybox httpd -p 80 -h /run/web")
+    sh("ip route replace default via 10.80.0.1 dev wlan1")
 
 
 def capture(seconds: float) -> None:
@@ -157,7 +220,7 @@ DEAD = f"commune_wifi_zone_dead{['hall', SSID]}"
 UP = f"commune_wifi_link_up{['wlan1', SSID]}"
 
 
-async def coverage() -> None:  # noqa: PLR0915  one story, in its order
+async def coverage(command: Command) -> None:  # noqa: PLR0915  one story, in its order
     """Values beside iw's, a zone that dies and comes back, a roam, an access point that goes and returns."""
     sh("ip link set wlan1 up")
     collector = new(interface="wlan1")
@@ -169,6 +232,9 @@ async def coverage() -> None:  # noqa: PLR0915  one story, in its order
     sh("ping -c 3 -i 0.2 10.80.0.1", check=False)
     await step("associated", collector, "scan dump")
     await step("associated, next interval", collector, "link,station dump")
+    province("ap", "ap2")
+    for _ in range(2):
+        command.diagnose("associated, next interval", "--quick")
 
     await survey()
     capture(2.0)
@@ -176,6 +242,7 @@ async def coverage() -> None:  # noqa: PLR0915  one story, in its order
     signals(-80)
     await settle(-80)
     await until("below the threshold", collector, DEAD, 1.0)
+    command.diagnose("below the threshold", "--quick")
     signals(-74)
     await settle(-74)
     await step("within the hysteresis", collector)
@@ -188,24 +255,18 @@ async def coverage() -> None:  # noqa: PLR0915  one story, in its order
     sh(f"wpa_cli -p {RUN}/wpa -i wlan1 scan", check=False)
     await asyncio.sleep(4)
     sh(f"wpa_cli -p {RUN}/wpa -i wlan1 roam {other}")
-    for _ in range(40):
-        await asyncio.sleep(0.5)
-        if other in sh("iw dev wlan1 link", check=False):
-            break
+    await linked(other)
     await step("roamed", collector)
 
     sh(f"kill $(cat {RUN}/hostapd-wlan0.pid) $(cat {RUN}/hostapd-wlan2.pid)")
-    for _ in range(40):
-        await asyncio.sleep(0.5)
-        if "Not connected" in sh("iw dev wlan1 link", check=False):
-            break
+    await linked("Not connected")
     await until("access points gone", collector, DEAD, 1.0)
+    command.diagnose("access points gone", "--quick")
+    sh(f"echo {BUSY} >>{RUN}/hostapd-wlan0.conf")
     sh("ip netns exec ap hostapd -B -P /run/wifi-lab/hostapd-wlan0.pid /run/wifi-lab/hostapd-wlan0.conf")
-    for _ in range(60):
-        await asyncio.sleep(0.5)
-        if "Connected to" in sh("iw dev wlan1 link", check=False):
-            break
+    await linked("Connected to")
     await until("access point returned", collector, DEAD, 0.0)
+    command.diagnose("access point returned", "--quick")
 
     os.seteuid(65534)
     unprivileged = new(interface="wlan1")
@@ -219,12 +280,24 @@ async def coverage() -> None:  # noqa: PLR0915  one story, in its order
     await asyncio.sleep(1)
     sh(f"WAIT=4 sta-up {SSID} wrong-passphrase", check=False)
     await step("wrong passphrase", new(interface="wlan1"))
+    command.diagnose("wrong passphrase", "--quick")
     sh("ip link set wlan1 down", check=False)
     await step("radio off", collector)
+    command.diagnose("radio off", "--quick")
     await collector.stop()
 
 
-async def crowd() -> None:
+async def healthy(command: Command) -> None:
+    """A site with nothing but Wi-Fi, in order: diagnosed again and again, quickly and whole."""
+    sh(f"ip link set wlan1 up; ap-up {SSID} 6 {SECRET}")
+    sh(f"set-signal -55; sta-up {SSID} {SECRET}")
+    await settle(-55)
+    province("ap")
+    for number in range(20):
+        command.diagnose("healthy", *(["--quick"] if number % 5 else []))
+
+
+async def crowd(_: Command) -> None:
     """Forty networks on two channels: what a scan costs in a building with many neighbours."""
     sh("ip link set wlan1 up")
     for radio, channel in (("wlan0", 1), ("wlan2", 149)):
@@ -244,15 +317,16 @@ async def crowd() -> None:
     await collector.stop()
 
 
-STORIES = {"crowd": crowd, "coverage": coverage}
+STORIES = {"crowd": crowd, "coverage": coverage, "healthy": healthy}
 
 
 def main() -> None:
+    command = Command()
     if os.environ.get("RECORD"):
         keep_datagrams()
     try:
         for name in sys.argv[1:]:
-            asyncio.run(STORIES[name]())
+            asyncio.run(STORIES[name](command))
     finally:
         Path("/host/results.json").write_text(json.dumps(RESULTS, indent=1))
 

@@ -45,13 +45,15 @@ def build(ground: Ground) -> list[Check]:
     for server in servers:
         near = _is_near(ground, server)
         loopback = _is_loopback(server)
+        # Without a way out there is no gateway to ask about; the own address is what a server next door still needs.
+        local = gateways or tuple(f"address:{name}" for name in ground.interfaces())
         checks.append(
             Check(
                 f"dns:{server}",
                 5,
                 partial(_server, ground, server),
                 needs=() if loopback or near else ("route",),
-                needs_any=() if loopback else (gateways if near else uplinks),
+                needs_any=() if loopback else (local if near else uplinks),
                 after=uplinks,
                 stands_on=(*uplinks, *quality, *qualities),
                 symptoms=("dns.unreachable",),

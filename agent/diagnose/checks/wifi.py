@@ -13,7 +13,8 @@ from agent.diagnose.ground import Ground
 from agent.diagnose.judge import WIFI_BUSY_RATIO
 from agent.diagnose.words import percent
 from collectors.probe import nics
-from collectors.probe.radio import Radio, Station, open_radio
+from collectors.probe.radio import Radio, open_radio
+from collectors.probe.station import Station
 from collectors.probe.wifi_known import known_ssids
 from collectors.wire.ieee80211 import Bss
 

@@ -1,6 +1,10 @@
 """Stories of `agent survey` as a technician lives them: commands, files, exit statuses."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +17,14 @@ from agent.cli import survey as survey_cli
 from agent.survey import record as record_module
 from agent.survey import store
 from collectors.machine import Machine
-from collectors.probe.radio import Station
+from collectors.probe.station import Station
 from collectors.wire.ieee80211 import Bss
+from tests.agent.survey import tapped
 from tests.agent.survey.samples import visits
+from tests.namespaces import needs_namespaces
 from tests.shared import shared
 
+ROOT = Path(__file__).parents[3]
 STATION = Station("wlan0", 3, up=True, ssid="CSC-Free", bssid="aa:00:00:00:00:01")
 
 
@@ -145,6 +152,72 @@ def test_an_attack_in_the_air_is_told_and_is_status_1(tmp_path: Path) -> None:
     done = run("--pcap", tmp_path / "air.pcap", "--ssid", "CSC-Free", "--lang", "vi")
     assert done.exit_code == 1, done.output
     assert "66:00:00:00:00:66 dùng tên mạng CSC-Free của trung tâm trên kênh 6 với bảo mật open thay vì wpa2" in done.stdout
+
+
+def test_without_a_folder_named_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
+    for visit in visits():
+        store.append(tmp_path / "s.jsonl", visit)
+    (tmp_path / "report.html").write_text("somebody else's")
+    for folder in ("report-2", "report-3"):
+        done = run("report", "s.jsonl")
+        assert done.exit_code == 1, done.output
+        for name in ("heatmap.png", "report.html"):
+            assert f"Written: {tmp_path / folder / name}" in done.stderr
+            assert (tmp_path / folder / name).stat().st_size > 1000
+    assert (tmp_path / "report.html").read_text() == "somebody else's"
+    assert not (tmp_path / "heatmap.png").exists()
+
+
+def test_a_folder_that_is_named_is_renewed_and_that_is_said(tmp_path: Path) -> None:
+    for visit in visits():
+        store.append(tmp_path / "s.jsonl", visit)
+    first = run("report", "s.jsonl", "--out", "out")
+    assert "Written: out/report.html" in first.stderr
+    (tmp_path / "out/report.html").write_text("old")
+    again = run("report", "s.jsonl", "--out", "out", "--lang", "vi")
+    assert "Đã ghi đè: out/report.html" in again.stderr
+    assert "Đã ghi đè: out/heatmap.png" in again.stderr
+    assert "Vùng phủ" in (tmp_path / "out/report.html").read_text() or "vùng phủ" in (tmp_path / "out/report.html").read_text()
+
+
+@needs_namespaces
+@pytest.mark.skipif(not os.access("/dev/net/tun", os.W_OK), reason="needs /dev/net/tun")
+def test_a_monitor_interface_tells_what_is_in_the_air_and_no_citizen(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    arguments = [
+        "--monitor",
+        "mon0",
+        "--seconds",
+        "3",
+        "--ssid",
+        "CSC-Free",
+        "--zone",
+        "Hall",
+        "--file",
+        str(file),
+        "--lang",
+        "en",
+    ]
+    command = ["unshare", "-n", sys.executable, "-m", "tests.agent.survey.tapped", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stdout + done.stderr
+    shown = [line.split() for line in done.stdout.splitlines()]
+    assert ["CSC-Free", tapped.OWN, "2.4", "1", "-61", "dBm", "wpa2", "own"] in shown
+    assert ["CSC-Free", tapped.HIDDEN, "2.4", "6", "-70", "dBm", "wpa2", "own"] in shown
+    assert ["Quán", tapped.NEIGHBOUR, "2.4", "6", "-80", "dBm", "wpa2"] in shown
+    # One of 33 frames of a round is a retry: 3 %, a little more or less where the last round was cut.
+    assert re.search(rf"{tapped.OWN}: \d+ beacons, \d+ frames, [2-6]% sent again", done.stdout), done.stdout
+    assert re.search(rf"{tapped.HIDDEN}: \d+ beacons, .*, name hidden", done.stdout)
+    assert f"Deauthentication flood in the name of {tapped.OWN}" in done.stdout
+    assert f"{tapped.TWIN} uses the site's name CSC-Free on channel 11 with open instead of wpa2" in done.stdout
+    (visit,) = store.load([file])
+    assert visit.source == "monitor"
+    kept = file.read_text()
+    for stranger in (tapped.NEIGHBOUR, tapped.CITIZEN, "Quán"):
+        assert stranger not in kept
+    assert tapped.CITIZEN not in done.stdout
+    assert {(use.channel, use.networks) for use in visit.channels} == {(6, 1), (11, 1)}, "the false one is a stranger too"
+    assert {heard.bssid for heard in visit.heard} == {tapped.OWN, tapped.HIDDEN}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ def _series(commune: dict[str, Any], now: float) -> Iterator[tuple[str, dict[str
         zone = {"zone": agent["zone"], "ssid": "CSC-Free"}
         yield "commune_wifi_zone_signal_dbm", own | zone, const(-80 if bad else -55 - number % 18 - order)
         yield "commune_wifi_zone_dead", own | zone, const(float(bad))
+        surveyed = own | zone | {"band": "5"}
+        yield "commune_survey_signal_dbm", surveyed, const(-78 if bad else -58 - order)
+        yield "commune_survey_timestamp_seconds", surveyed, const(start - 86400 * (1 + number % 30))
         for channel in ("1", "6", "11"):
             yield "commune_wifi_channel_bss", own | {"band": "2.4", "channel": channel}, const(number % 9)
         for interface in ("eth0", "wlan0"):

@@ -1,5 +1,6 @@
 """The pictures: colours, hatching and labels are where the survey says, read back from the drawn picture itself."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def test_the_map_is_right_where_it_was_measured(tmp_path: Path) -> None:
         row = round((visit.y - top) / (bottom - top) * (values.shape[0] - 1))
         best = visit.best("CSC-Free")
         assert values[row, column] == pytest.approx(best.signal_dbm if best else heatmap.UNHEARD, abs=1.5), visit.zone
+
+
+def test_a_zone_of_several_spots_is_named_once_and_each_spot_has_its_signal() -> None:
+    hall, *others = visits()
+    survey = judge([hall, dataclasses.replace(hall, x=320.0), dataclasses.replace(hall, x=260.0, heard=()), *others], LIMITS)
+    labels = heatmap._labels(survey, "CSC-Free", translator("vi"))
+    assert [(one.text, round(one.x)) for one in labels if one.is_title] == [(hall.zone, 260)]
+    told = [one.text for one in labels if one.y == hall.y and one.x < 400 and not one.is_title]
+    assert told == ["-48 dBm", "-48 dBm", "không bắt được · mất sóng"]
+    assert "Kho lưu trữ\n-79 dBm · mất sóng" in [one.text for one in labels], "alone in its zone: name and signal together"
+
+
+def test_a_survey_of_several_days_has_their_dates() -> None:
+    first, *_ = visits()
+    later = dataclasses.replace(first, time=first.time + 2 * 86400)
+    one, two = heatmap.days([later, first, first])
+    assert (len(one), one[2], one[-5]) == (10, "/", "/")
+    assert one != two
+
+
+def test_a_plan_in_metres_has_a_ruler(plan: heatmap.Plan) -> None:
+    axis = heatmap.libraries().Figure().subplots()
+    heatmap._backdrop(axis, [], heatmap.Plan(plan.file, 34.0))
+    assert [text.get_text() for text in axis.texts] == ["5 m"]
+    (ruler,) = axis.lines
+    assert ruler.get_xdata()[1] - ruler.get_xdata()[0] == pytest.approx(5)
 
 
 def test_names_with_a_dollar_are_no_formula(tmp_path: Path) -> None:

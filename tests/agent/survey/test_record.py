@@ -7,7 +7,7 @@ import pytest
 from agent.survey import record as module
 from agent.survey.record import RecordError, record
 from collectors.machine import Machine
-from collectors.probe.radio import Station
+from collectors.probe.station import Station
 from collectors.wire.ieee80211 import Bss
 
 UP = Station("wlan0", 3, up=True, ssid="CSC-Free", bssid="aa:00:00:00:00:01")

@@ -40,6 +40,72 @@ def test_a_language_that_was_never_seen_is_read() -> None:
     assert (other.ssid, other.channel, other.band, other.security) == ("", 5, "6", "wpa3")
 
 
+LAYOUTS = {
+    "French": (
+        "Type de réseau",
+        "Authentification",
+        "WPA2 - Personnel",
+        "Chiffrement",
+        "Signal",
+        "Type de radio",
+        "Canal",
+        " : ",
+    ),
+    "German": ("Netzwerktyp", "Authentifizierung", "WPA2-Personal", "Verschlüsselung", "Signal", "Funktyp", "Kanal", ": "),
+    "Chinese": ("网络类型", "身份验证", "WPA2 - 个人", "加密", "信号", "无线电类型", "频道", " : "),
+    "Chinese, wide colons": ("网络类型", "身份验证", "WPA2 - 个人", "加密", "信号", "无线电类型", "频道", "\uff1a"),
+    "Vietnamese": ("Loại mạng", "Xác thực", "WPA2-Cá nhân", "Mã hóa", "Tín hiệu", "Loại sóng vô tuyến", "Kênh", " : "),
+}
+"""Labels as several languages have them: network type, authentication and its value, cipher, signal, radio, channel; the colon."""
+
+
+@pytest.mark.parametrize("language", LAYOUTS)
+def test_networks_are_read_in_the_layout_of_each_language(language: str) -> None:
+    network, authentication, personal, cipher, signal, radio, channel, colon = LAYOUTS[language]
+    text = f"""
+SSID 1{colon}Một cửa
+    {network}{colon}Infrastructure
+    {authentication}{colon}{personal}
+    {cipher}{colon}CCMP
+    BSSID 1{colon}02:00:00:00:00:01
+         {signal}{colon}84%
+         {radio}{colon}802.11ac
+         {channel}{colon}36
+         Rates (Mbps){colon}6 12 24
+    BSSID 2{colon}02:00:00:00:00:02
+         {signal}{colon}30%
+         {radio}{colon}802.11n
+         {channel}{colon}11
+"""
+    told = [(bss.ssid, bss.bssid, bss.channel, bss.band, bss.signal_dbm, bss.security) for bss in parse(text)]
+    assert told == [
+        ("Một cửa", "02:00:00:00:00:01", 36, "5", -58.0, "wpa2"),
+        ("Một cửa", "02:00:00:00:00:02", 11, "2.4", -85.0, "wpa2"),
+    ]
+
+
+@pytest.mark.parametrize("language", LAYOUTS)
+def test_the_interface_joined_is_read_in_the_layout_of_each_language(language: str) -> None:
+    network, authentication, personal, cipher, signal, radio, channel, colon = LAYOUTS[language]
+    text = f"""
+    GUID{colon}6f2b0a4e-0000-0000-0000-000000000000
+    Address{colon}06:00:00:00:00:99
+    State{colon}connected
+    SSID{colon}Một cửa
+    BSSID{colon}02:00:00:00:00:01
+    {network}{colon}Infrastructure
+    {radio}{colon}802.11ac
+    {authentication}{colon}{personal}
+    {cipher}{colon}CCMP
+    {channel}{colon}149
+    Rate (Mbps){colon}300
+    {signal}{colon}70%
+"""
+    (bss,) = parse(text)
+    told = (bss.ssid, bss.bssid, bss.channel, bss.signal_dbm, bss.security, bss.associated)
+    assert told == ("Một cửa", "02:00:00:00:00:01", 149, -65.0, "wpa2", True)
+
+
 def test_dbm_printed_by_newer_windows_is_preferred_to_the_percentage() -> None:
     assert parse(VIETNAMESE)[1].signal_dbm == -52
     swapped = VIETNAMESE.replace("Tín hiệu           : 90%\n         Rssi               : -52", "Rssi : -52\n Tín hiệu : 90%")

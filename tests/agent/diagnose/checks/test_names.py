@@ -21,6 +21,11 @@ def test_a_server_next_door_needs_the_router_only(tmp_path: Path) -> None:
     assert "uplink:eth0" in found.stands_on
 
 
+def test_a_server_next_door_without_a_way_out_needs_the_own_address(tmp_path: Path) -> None:
+    (found,) = build(ground(tmp_path, Surroundings((), (GATEWAY,), SITE.interfaces)))
+    assert (found.needs, found.needs_any) == ((), ("address:eth0",))
+
+
 def test_a_server_far_away_needs_a_line(tmp_path: Path) -> None:
     found = check(tmp_path, "1.1.1.1")
     assert (found.needs, found.needs_any) == (("route",), ("uplink:eth0",))

@@ -6,7 +6,7 @@ import pytest
 
 from agent.diagnose.checks.wifi import judge_link, look
 from agent.diagnose.graph import Outcome, Status
-from collectors.probe.radio import Station
+from collectors.probe.station import Station
 from collectors.wire.ieee80211 import Bss
 
 JOINED = Station("wlan0", 3, up=True, ssid="CSC-Free", bssid="aa:00:00:00:00:01", signal_dbm=-50.0)
