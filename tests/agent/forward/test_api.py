@@ -103,7 +103,14 @@ async def test_a_running_agent_exports_and_tells_its_gaps(tmp_path: Path) -> Non
     assert running.forward.spool is not None
     assert await running.forward.spool.fetch(limit=10) is None
     shown = await run("gaps", "-c", str(file))
-    assert "1h00m  refused  (out of bounds)" in shown.output
+    assert "1h00m  refused: refused by the province  (out of bounds)" in shown.output
+    spoken = (await run("gaps", "-c", str(file), "--lang", "vi")).output
+    assert "kéo dài  lý do" in spoken
+    assert "1h00m  refused: máy chủ tỉnh từ chối  (out of bounds)" in spoken
+    assert (
+        "không có khoảng trống số liệu trong 30m qua"
+        in (await run("gaps", "-c", str(file), "--lang", "vi", "--since", "30m")).output
+    )
     rows = json.loads((await run("gaps", "-c", str(file), "--json", "--since", "3h")).output)
     assert [(row["reason"], round(row["seconds"])) for row in rows] == [("refused", 3600)]
     assert "no gaps in the last 30m" in (await run("gaps", "-c", str(file), "--since", "30m")).output
