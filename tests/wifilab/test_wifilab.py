@@ -31,7 +31,7 @@ def results(folder: Path) -> Results:
     if why:
         pytest.skip(why)
     lab.build()
-    return lab.stories(folder, "coverage")
+    return lab.stories(folder, "coverage", "clock")
 
 
 def value(results: Results, step: str, metric: str, *labels: str) -> float | None:
@@ -181,6 +181,19 @@ def test_the_diagnosis_of_what_the_radio_says(results: Results, step: str, codes
     outcome = asyncio.run(look(Told(results, step), "wlan1", dead_dbm=-75))
     assert [suspect.code for suspect in outcome.suspects] == codes, (outcome, results[step]["radio"])
     assert outcome.carries == (codes != ["wifi.no_signal"])
+
+
+@pytest.mark.parametrize("years", ["+3", "-3"])
+@pytest.mark.parametrize("source", ["ntp", "http"])
+def test_a_date_set_wrong_moves_no_sample_by_a_second(results: Results, source: str, years: str) -> None:
+    """`date -s` by years before the agent knows the time, by two hours to and fro afterwards."""
+    found = results[f"clock {source} {years}"]
+    assert found["source"] == source
+    assert found["first_offset"] == pytest.approx(int(years) * 365.25 * 86400, abs=1.0)
+    assert found["offset"] == pytest.approx(-7200, abs=1.0)
+    assert len(found["stored"]) == 5
+    for stored, taken in zip(found["stored"], found["taken"], strict=True):
+        assert abs(stored - taken) < 1.0
 
 
 @pytest.mark.slow
