@@ -60,8 +60,8 @@ def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -
         said = _(_SAID.get(gap.reason, gap.reason))
         detail = f"  ({gap.detail})" if gap.detail else ""
         rows.append((_local(gap.begin), _local(gap.end), _length(gap.seconds), f"{gap.reason}: {said}{detail}"))
-    for begin, end, lasted, reason in rows:
-        click.echo(f"{begin:19}  {end:19}  {lasted:>9}  {reason}")
+    for first, last, lasted, reason in rows:
+        click.echo(f"{first:19}  {last:19}  {lasted:>9}  {reason}")
 
 
 async def _find(directory: Path, since: float) -> list[Gap]:

@@ -107,11 +107,12 @@ def copy_from(store: Store, path: Path) -> None:
     store.forget_numbers()
 
 
-def carry(store: Store, name: str) -> int:
-    """Withhold all rows of known time from the line, since they go into the file `name`; how many samples that is."""
+def carry(store: Store, name: str, leave: Iterable[int] = ()) -> int:
+    """Withhold all rows of known time but `leave` from the line, since they go into the file `name`; how many samples that is."""
     with store.db:
         store.db.execute("BEGIN IMMEDIATE")
         store.db.execute("UPDATE row SET carried = ? WHERE carried IS NULL AND boot IS NULL", (name,))
+        store.db.executemany("UPDATE row SET carried = NULL WHERE id = ? AND carried = ?", ((row, name) for row in leave))
         return int(store.db.execute("SELECT SUM(samples) FROM row WHERE carried = ?", (name,)).fetchone()[0] or 0)
 
 

@@ -94,8 +94,8 @@ def test_lanes_and_spans_are_told_apart(tmp_path: Path) -> None:
     with spool(tmp_path) as found:
         found.append([row(1000), row(2000, lane=1), row(3000, lane=2), row(4000)])
 
-        def fetch(**span: int) -> list[int]:
-            parcel = asyncio.run(found.fetch(limit=100, **span))
+        def fetch(lane: int = 0, **span: int) -> list[int]:
+            parcel = asyncio.run(found.fetch(since=span.get("since"), before=span.get("before"), lane=lane, limit=100))
             return [] if parcel is None else parcel.batch.columns[A][0]
 
         assert fetch(lane=1) == [2000, 3000]
@@ -374,3 +374,30 @@ def test_what_is_exported_is_withheld_only_when_the_file_is_safe(tmp_path: Path)
         assert times(found) == []
         assert asyncio.run(found.release()) == 6
         assert times(found) == [1, 2, 3]
+
+
+def test_what_is_on_its_way_by_the_line_is_not_carried_too(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1), row(2), row(3)])
+        parcel = asyncio.run(found.fetch(limit=2, hold=True))
+        assert parcel is not None
+        _, path = asyncio.run(found.export())
+        store = Store(path)
+        assert store.fetch(since=None, before=None, lane=0, limit=100).columns[A][0] == [2, 3]
+        store.close()
+        asyncio.run(found.delivered(parcel))
+        assert times(found) == []
+        found.append([row(4)])
+        assert asyncio.run(found.fetch(limit=2, hold=True)) is not None
+        found.let_go()
+        _, path = asyncio.run(found.export())
+        assert times(found) == [], "what failed to be sent is carried"
+
+
+def test_an_export_that_a_restart_cut_in_two_is_not_used(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1)])
+        name, _ = asyncio.run(found.export())
+    with spool(tmp_path) as found:
+        assert not asyncio.run(found.carried(name)), "the line sends these rows already"
+        assert times(found) == [1]
