@@ -236,7 +236,7 @@ def _time(key: tuple[str, int]) -> int:
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=400 if SOAK else 25,
+    max_examples=150 if SOAK else 25,
     stateful_step_count=80 if SOAK else 40,
     deadline=None,
     derandomize=not SOAK,
