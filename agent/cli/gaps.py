@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime
 import json
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -16,14 +17,31 @@ import click
 from agent.cli.local import config_option, directory_of, session
 from agent.forward import gaps
 from agent.forward.gaps import Gap
+from agent.locale import LANGUAGES, choose, translator
 from collectors.wire.units import parse_duration
+
+
+def N_(text: str) -> str:  # noqa: N802  gettext's name for a text that is translated later
+    """Mark a text for translators."""
+    return text
+
+
+_SAID = {
+    "agent_stopped": N_("agent stopped"),
+    "machine_off": N_("computer off"),
+    "power_lost": N_("power lost"),
+    "suspended": N_("computer asleep"),
+    "refused": N_("refused by the province"),
+    "expired": N_("waited too long"),
+}
 
 
 @click.command()
 @config_option
 @click.option("--since", default="7d", show_default=True, help="How far back: 12h, 7d, 30d.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(path: Path | None, since: str, *, as_json: bool) -> None:
+@click.option("--lang", type=click.Choice(LANGUAGES), help="Language; default: by $LANG.")
+def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -> None:
     """Intervals without data, each with its reason."""
     try:
         begin = time.time() - parse_duration(since)
@@ -33,13 +51,17 @@ def command(path: Path | None, since: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([{**dataclasses.asdict(gap), "seconds": gap.seconds} for gap in found], indent=2))
         return
+    _ = translator(choose(lang, os.environ))
     if not found:
-        click.echo(f"no gaps in the last {since}")
+        click.echo(_("no gaps in the last {span}").format(span=since))
         return
-    click.echo(f"{'from':19}  {'to':19}  {'lasted':>9}  reason")
+    rows = [(_("from"), _("to"), _("lasted"), _("reason"))]
     for gap in found:
+        said = _(_SAID.get(gap.reason, gap.reason))
         detail = f"  ({gap.detail})" if gap.detail else ""
-        click.echo(f"{_local(gap.begin)}  {_local(gap.end)}  {_length(gap.seconds):>9}  {gap.reason}{detail}")
+        rows.append((_local(gap.begin), _local(gap.end), _length(gap.seconds), f"{gap.reason}: {said}{detail}"))
+    for first, last, lasted, reason in rows:
+        click.echo(f"{first:19}  {last:19}  {lasted:>9}  {reason}")
 
 
 async def _find(directory: Path, since: float) -> list[Gap]:

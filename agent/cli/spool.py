@@ -59,8 +59,21 @@ async def _export(directory: Path, path: Path | None, temporary: Path, file: Pat
             except BaseException:
                 await client.post("/api/v1/spool/release", params={"unconfirmed": "1"})
                 raise
-            await client.post(f"/api/v1/spool/carried/{response.headers[NAME]}")
+            await _confirm(client, response.headers[NAME], file)
     _tell(file)
+
+
+async def _confirm(client: aiohttp.ClientSession, name: str, file: Path) -> None:
+    """Tell the agent that FILE is safe; where it cannot be told, the line will send everything and FILE must go."""
+    trouble = "the export was interrupted"
+    try:
+        async with client.post(f"/api/v1/spool/carried/{name}") as answer:
+            trouble = "" if answer.status == 204 else (await answer.text()).strip()
+    finally:
+        if trouble:
+            file.unlink(missing_ok=True)
+    if trouble:
+        raise click.ClickException(trouble)
 
 
 async def _export_file(directory: Path, path: Path | None, temporary: Path, file: Path) -> None:

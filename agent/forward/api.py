@@ -55,8 +55,8 @@ class _Handlers:
 
     async def carried(self, request: web.Request) -> web.Response:
         spool = self._forward.spool
-        if spool is not None:
-            await spool.carried(request.match_info["name"])
+        if spool is None or not await spool.carried(request.match_info["name"]):
+            return web.Response(status=409, text="the agent was restarted during the export; repeat it\n")
         return web.Response(status=204)
 
     async def release(self, request: web.Request) -> web.Response:

@@ -31,11 +31,17 @@ def salvage(into: Store, damaged: Path) -> int:
     except sqlite3.Error:
         return 0
     try:
-        return _take(into, other, _readable(other))
-    except sqlite3.Error:
-        return 0
+        return rescue(into, other)
     finally:
         other.close()
+
+
+def rescue(into: Store, damaged: Store) -> int:
+    """Take over every row of a damaged store that can still be read; how many rows that is."""
+    try:
+        return _take(into, damaged, _readable(damaged))
+    except sqlite3.Error:
+        return 0
 
 
 def _readable(store: Store) -> Iterator[tuple[Any, ...]]:
@@ -59,11 +65,15 @@ def _take(into: Store, other: Store, rows: Iterable[tuple[Any, ...]]) -> int:
     count = 0
     with into.db:
         into.db.execute("BEGIN IMMEDIATE")
-        for form, lane, boot, carried, first, last, samples, body in rows:
+        for form, lane, boot, carried, first, last, _, body in rows:
             try:
                 columns = packing.unpack(form, body)
-                own = {into.number(other.described[number]): column for number, column in columns.items()}
-            except (packing.DamagedError, KeyError):
+            except packing.DamagedError:
+                continue
+            known = {number: column for number, column in columns.items() if number in other.described}
+            own = {into.number(other.described[number]): column for number, column in known.items()}
+            samples = sum(len(times) for times, _ in own.values())
+            if not samples:
                 continue
             if form == packing.BLOCK:
                 again = packing.pack_block(own)
@@ -97,11 +107,12 @@ def copy_from(store: Store, path: Path) -> None:
     store.forget_numbers()
 
 
-def carry(store: Store, name: str) -> int:
-    """Withhold all rows of known time from the line, since they go into the file `name`; how many samples that is."""
+def carry(store: Store, name: str, leave: Iterable[int] = ()) -> int:
+    """Withhold all rows of known time but `leave` from the line, since they go into the file `name`; how many samples that is."""
     with store.db:
         store.db.execute("BEGIN IMMEDIATE")
         store.db.execute("UPDATE row SET carried = ? WHERE carried IS NULL AND boot IS NULL", (name,))
+        store.db.executemany("UPDATE row SET carried = NULL WHERE id = ? AND carried = ?", ((row, name) for row in leave))
         return int(store.db.execute("SELECT SUM(samples) FROM row WHERE carried = ?", (name,)).fetchone()[0] or 0)
 
 

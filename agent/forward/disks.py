@@ -45,6 +45,7 @@ class Disks:
         self._disk: Store | None = None
         self._memory: Store | None = None
         self._gone: set[int] = set()
+        self._damage: Exception | None = None
         self._boot: tuple[str, float | None, float] | None = None
         self.trouble: str | None = None
         """What is wrong with the disk, None when nothing is."""
@@ -80,8 +81,12 @@ class Disks:
                 self._set_aside(path, error)
 
     def _open_disk(self, path: Path) -> Store:
+        """The file, or a new one with what can be read of it: also damage that only shows in use (`_damage`) counts."""
         try:
-            return Store(path)
+            if self._damage is None:
+                return Store(path)
+            aside = self._set_aside(path, self._damage)
+            self._damage = None
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
@@ -103,8 +108,11 @@ class Disks:
                 Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
         return aside
 
-    def fail(self, error: Exception) -> None:
-        """The disk cannot be written or read: hold what comes in memory, and try again later."""
+    def fail(self, error: Exception, store: Store | None = None) -> None:
+        """The disk cannot be written or read: hold what comes in memory, and try again later.
+
+        A damaged store (`store`, else the disk's) is given up for a new one with what can still be read of it.
+        """
         if self.trouble is None:
             log.error("spool cannot be written, holding readings in memory", extra={"file": str(self._path), "error": str(error)})
         self.trouble = str(error)
@@ -112,8 +120,15 @@ class Disks:
         if self._memory is None:
             self._memory = Store(None)
             self._tell_boot(self._memory)
-        damaged = not isinstance(error, sqlite3.OperationalError | OSError)
-        if damaged and self._disk is not None:
+        if isinstance(error, sqlite3.OperationalError | OSError):
+            return
+        if store is not None and store is self._memory:
+            self._memory = Store(None)
+            self._tell_boot(self._memory)
+            carry.rescue(self._memory, store)
+            store.close()
+        elif self._disk is not None:
+            self._damage = error
             self._disk.close()
             self._disk = None
             self._gone.clear()
@@ -164,7 +179,7 @@ class Disks:
             try:
                 batch = store.fetch(since=since, before=before, lane=lane, limit=limit, skip=frozenset(skip))
             except (sqlite3.Error, ValueError) as error:
-                self.fail(error)
+                self.fail(error, store)
                 continue
             if batch.rows:
                 return store, batch
@@ -194,7 +209,7 @@ class Disks:
                     store.prune()
                 expired = store.trim(max(limit - HEADROOM, limit // 2), now - round(max_age * 1000))
             except (sqlite3.Error, ValueError) as error:
-                self.fail(error)
+                self.fail(error, store)
                 continue
             if expired is not None:
                 dropped.append(expired)

@@ -31,6 +31,7 @@ SHORTEST_SUSPEND = 5.0
 TOGETHER = 600.0
 """Losses for one reason that are less than this many seconds apart are one gap."""
 KEPT = 400 * 86400.0
+_ABSENT = "reason IN ('agent_stopped', 'machine_off', 'power_lost', 'suspended') AND begin_boot IS NULL AND end_boot IS NULL"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS gap(
     id INTEGER PRIMARY KEY, begin REAL NOT NULL, begin_boot TEXT, end REAL NOT NULL, end_boot TEXT,
@@ -165,16 +166,31 @@ class Ledger:
     def lost(self, reason: str, begin: float, end: float, detail: str = "") -> None:
         """Samples of an interval (seconds since 1970) will never reach the province; callable from any thread."""
         with self._lock:
-            row = self._db.execute(
-                "SELECT id, begin, end FROM gap WHERE reason = ? AND begin_boot IS NULL AND end_boot IS NULL"
-                " AND begin <= ? AND end >= ? ORDER BY id DESC LIMIT 1",
-                (reason, end + TOGETHER, begin - TOGETHER),
-            ).fetchone()
-            if row is None:
-                self._insert(begin, None, end, None, reason, detail)
-            else:
-                merged = (min(begin, row[1]), max(end, row[2]), row[0])
-                self._db.execute("UPDATE gap SET begin = ?, end = ? WHERE id = ?", merged)
+            self._resolve()
+            rows = self._db.execute(
+                f"SELECT begin, end FROM gap WHERE {_ABSENT} AND begin < ? AND end > ? ORDER BY begin",  # noqa: S608  constants
+                (end + TOGETHER, begin - TOGETHER),
+            ).fetchall()
+            for absent_begin, absent_end in rows:  # explained already: a second has one reason
+                if begin < absent_begin < end:
+                    self._lost(reason, begin, absent_begin, detail)
+                begin = max(begin, absent_end) if absent_begin < end else begin
+            if begin < end or not rows:
+                self._lost(reason, begin, end, detail)
+
+    def _lost(self, reason: str, begin: float, end: float, detail: str) -> None:
+        row = self._db.execute(
+            "SELECT id, begin, end FROM gap AS other WHERE reason = ? AND begin_boot IS NULL AND end_boot IS NULL"  # noqa: S608
+            " AND begin <= ? AND end >= ? AND NOT EXISTS"
+            f" (SELECT 1 FROM gap WHERE {_ABSENT} AND begin < MAX(?, other.end) AND end > MIN(?, other.begin))"
+            " ORDER BY id DESC LIMIT 1",
+            (reason, end + TOGETHER, begin - TOGETHER, end, begin),
+        ).fetchone()
+        if row is None:
+            self._insert(begin, None, end, None, reason, detail)
+        else:
+            merged = (min(begin, row[1]), max(end, row[2]), row[0])
+            self._db.execute("UPDATE gap SET begin = ?, end = ? WHERE id = ?", merged)
 
     def gaps(self, since: float = 0.0) -> list[Gap]:
         """The gaps that ended after `since` (seconds since 1970), oldest first."""

@@ -37,25 +37,28 @@ def is_stale(value: float) -> bool:
 
 
 def pack_fresh(pairs: Iterable[tuple[int, float]]) -> bytes:
-    """One value for each of several series, all of one moment: numbers, then values, little-endian."""
+    """One value for each of several series, all of one moment: numbers, then values, then CRC-32, little-endian."""
     numbers, values = array("I"), array("d")
     for number, value in pairs:
         numbers.append(number)
         values.append(value)
-    return _bytes(numbers) + _bytes(values)
+    body = _bytes(numbers) + _bytes(values)
+    return body + zlib.crc32(body).to_bytes(4, "little")
 
 
 def unpack_fresh(body: bytes) -> Columns:
     """What `pack_fresh` packed.
 
     Raises:
-        DamagedError: the length fits no number of pairs.
+        DamagedError: the length fits no number of pairs, or the bytes are not those that were written.
     """
-    count, rest = divmod(len(body), 12)
-    if rest:
+    count, rest = divmod(len(body) - 4, 12)
+    if rest or count < 0:
         raise DamagedError("a fresh row of a length that fits no number of samples")
+    if zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+        raise DamagedError("a fresh row that is not as it was written")
     numbers = _array("I", body[: 4 * count])
-    values = _array("d", body[4 * count :])
+    values = _array("d", body[4 * count : -4])
     return {number: ([0], [value]) for number, value in zip(numbers, values, strict=True)}
 
 

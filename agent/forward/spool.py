@@ -67,6 +67,8 @@ class Spool:
         self._waiting: list[Row] = []
         self._scheduled = False
         self._told_bound = False
+        self._held: Parcel | None = None
+        self._exports: set[str] = set()
         self.taken = 0
         """Rows that are durable since the start (in memory, where memory is all there is or all that was asked for)."""
         self.totals = Totals(0, None, 0)
@@ -110,14 +112,35 @@ class Spool:
         """Run `work` in the spool's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def fetch(self, *, since: int | None = None, before: int | None = None, lane: int = 0, limit: int) -> Parcel | None:
-        """The oldest rows of a span, as `Store.fetch`; None when there are none."""
-        found = await self.run(lambda: self._disks.fetch(since=since, before=before, lane=lane, limit=limit))
-        return None if found is None else Parcel(*found)
+    async def fetch(
+        self, *, since: int | None = None, before: int | None = None, lane: int = 0, limit: int, hold: bool = False
+    ) -> Parcel | None:
+        """The oldest rows of a span, as `Store.fetch`; None when there are none.
+
+        Rows that are held are on their way by the line: no export takes them until they are let go.
+        """
+
+        def work() -> Parcel | None:
+            found = self._disks.fetch(since=since, before=before, lane=lane, limit=limit)
+            parcel = None if found is None else Parcel(*found)
+            if hold:
+                self._held = parcel
+            return parcel
+
+        return await self.run(work)
+
+    def let_go(self) -> None:
+        """What was held is not on its way any more."""
+        self._held = None
 
     async def delivered(self, parcel: Parcel) -> None:
         """Delete what the receiver has, or will never take."""
-        await self.run(lambda: self._disks.delete(parcel.store, parcel.batch.rows))
+
+        def work() -> None:
+            self._disks.delete(parcel.store, parcel.batch.rows)
+            self._held = None
+
+        await self.run(work)
 
     async def maintain(self, now: float) -> Totals:
         """Compact, trim and checkpoint as due, refresh `totals`; `now` is true time in seconds."""
@@ -167,8 +190,9 @@ class Spool:
         path = (self._directory or Path.cwd()) / f"export-{name}.db"
         try:
             with contextlib.closing(Store(path)) as whole:
+                held = self._held
                 for store in self._disks.stores:
-                    carry.carry(store, name)
+                    carry.carry(store, name, leave=held.batch.rows if held is not None and held.store is store else ())
                     carry.adopt(whole, store)
                 with whole.db:
                     whole.db.execute("DELETE FROM row WHERE carried IS NOT ?", (name,))
@@ -179,12 +203,19 @@ class Spool:
             self._release(confirmed=False)
             path.unlink(missing_ok=True)
             raise
+        self._exports.add(name)
         return name, path
 
-    async def carried(self, name: str) -> None:
-        """The file of an export is safe: what it holds stays withheld from the line, also after a restart."""
+    async def carried(self, name: str) -> bool:
+        """The file of an export is safe: what it holds stays withheld from the line, also after a restart.
+
+        False when a restart came between: the line sends it all, and the file must not be used.
+        """
+        if name not in self._exports:
+            return False
         for store in self._disks.stores:
             await self.run(functools.partial(carry.confirm, store, name))
+        return True
 
     async def release(self, *, confirmed: bool = True) -> int:
         """As `carry.release`, over all stores."""

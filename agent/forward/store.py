@@ -47,7 +47,7 @@ class Store:
             if check:
                 self._check()
             self.db.executescript(SCHEMA)
-            self._load_series()
+            self._load_series(check=check)
         except BaseException:
             self.db.close()
             raise
@@ -58,9 +58,15 @@ class Store:
             message = f"damaged: {verdict}"
             raise sqlite3.DatabaseError(message)
 
-    def _load_series(self) -> None:
-        for number, labels, metadata in self.db.execute("SELECT id, labels, metadata FROM series"):
-            description = Description(tuple((name, value) for name, value in json.loads(labels)), *json.loads(metadata))
+    def _load_series(self, *, check: bool = True) -> None:
+        for number, labels, metadata in self.db.execute("SELECT id, CAST(labels AS BLOB), CAST(metadata AS BLOB) FROM series"):
+            try:
+                description = Description(tuple((name, value) for name, value in json.loads(labels)), *json.loads(metadata))
+            except (ValueError, TypeError) as error:
+                if check:
+                    message = f"damaged: series {number}: {error}"
+                    raise sqlite3.DatabaseError(message) from None
+                continue
             self._numbers[description] = number
             self.described[number] = description
 
@@ -127,6 +133,9 @@ class Store:
             batch.rows.append(row)
             merge(found, first, packing.unpack(form, body))
         for number, (times, values) in found.items():
+            if number not in self.described:
+                message = f"samples of the unknown series {number}"
+                raise packing.DamagedError(message)
             batch.columns[self.described[number]] = in_order(times, values)
         return batch
 

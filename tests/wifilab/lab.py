@@ -74,6 +74,9 @@ def share(folder: Path, *further: str) -> None:
     for name in ("agent", "collectors"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(HERE / "story.py", folder)
+    for file in ("tests/wifilab/clock_story.py", "tests/receivers/time_server.py"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
     found = re.search(r"^python3\s+(\d+)\.(\d+)", (cache() / "manifest.txt").read_text(), re.MULTILINE)
     guest = (int(found[1]), int(found[2])) if found else sys.version_info[:2]
     if guest != sys.version_info[:2]:

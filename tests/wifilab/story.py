@@ -26,6 +26,7 @@ from collectors.machine import Machine
 from collectors.probe import netlink, nl80211
 from collectors.wifi import WifiCollector, WifiSettings
 from collectors.wire.survey_file import Visit, summarize, write
+from tests.wifilab.clock_story import wrong_clock
 
 RESULTS: dict[str, Any] = {}
 RECORDED: dict[int, list[str]] = {}
@@ -317,7 +318,12 @@ async def crowd(_: Command) -> None:
     await collector.stop()
 
 
-STORIES = {"crowd": crowd, "coverage": coverage, "healthy": healthy}
+async def clock(_: Command) -> None:
+    """The date set wrong by years and by hours."""
+    await wrong_clock(RESULTS)
+
+
+STORIES = {"crowd": crowd, "coverage": coverage, "healthy": healthy, "clock": clock}
 
 
 def main() -> None:

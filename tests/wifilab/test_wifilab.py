@@ -27,7 +27,7 @@ def results(folder: Path) -> Results:
     if why:
         pytest.skip(why)
     lab.build()
-    return lab.stories(folder, "coverage")
+    return lab.stories(folder, "coverage", "clock")
 
 
 def value(results: Results, step: str, metric: str, *labels: str) -> float | None:
@@ -194,6 +194,19 @@ def test_a_full_channel_is_told_by_the_access_point_itself(results: Results) -> 
     assert value(results, "associated", "bss_load_ratio", SSID, bss, "2.4") is None
     (finding,) = diagnosed(results, "access point returned")["findings"]
     assert "90%" in finding["summary"], finding
+
+
+@pytest.mark.parametrize("years", ["+3", "-3"])
+@pytest.mark.parametrize("source", ["ntp", "http"])
+def test_a_date_set_wrong_moves_no_sample_by_a_second(results: Results, source: str, years: str) -> None:
+    """`date -s` by years before the agent knows the time, by two hours to and fro afterwards."""
+    found = results[f"clock {source} {years}"]
+    assert found["source"] == source
+    assert found["first_offset"] == pytest.approx(int(years) * 365.25 * 86400, abs=1.0)
+    assert found["offset"] == pytest.approx(-7200, abs=1.0)
+    assert len(found["stored"]) == 5
+    for stored, taken in zip(found["stored"], found["taken"], strict=True):
+        assert abs(stored - taken) < 1.0
 
 
 @pytest.mark.slow

@@ -110,6 +110,7 @@ class RemoteWriter:
             try:
                 busy = await self._step()
             except AgainError as again:
+                self._spool.let_go()
                 await self._pause(again)
                 continue
             if not busy:
@@ -169,7 +170,7 @@ class RemoteWriter:
         """Send the oldest of what is due; of the live data, or of everything where the receiver wants it in order."""
         self._due.lane = None
         since, lane = (None, WAITS) if self._strict else (self._live_since(), lane)
-        parcel = await self._spool.fetch(since=since, lane=lane, limit=self._client.chunk)
+        parcel = await self._spool.fetch(since=since, lane=lane, limit=self._client.chunk, hold=True)
         if parcel is None:
             if self._strict:
                 await self._spool.maintain(self._clock.true())
@@ -183,7 +184,7 @@ class RemoteWriter:
     async def _send_backlog(self) -> bool:
         rate = self._settings.backlog_samples_per_second
         now = asyncio.get_running_loop().time()
-        parcel = await self._spool.fetch(before=self._live_since(), limit=min(self._client.chunk, rate))
+        parcel = await self._spool.fetch(before=self._live_since(), limit=min(self._client.chunk, rate), hold=True)
         if parcel is not None:
             await self._send(parcel, late=True)
             self._backlog_at = max(self._backlog_at, now) + parcel.batch.samples / rate

@@ -16,9 +16,12 @@ from agent.forward import api, gaps
 from agent.forward.samples import Description, Row
 from agent.forward.spool import Spool
 from agent.statedir import SOCKET_NAME
-from tests.agent.site import Hands, SiteUnderTest
+from collectors.wire.units import Duration
+from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import free_port
-from tests.receivers.strict import Strict, strict
+from tests.receivers.strict import Strict, strict, until
+
+HOUR = 3_600_000
 
 
 async def run(*arguments: str) -> Result:
@@ -72,6 +75,61 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(site: tuple[Path, 
         assert "2000 samples accepted" in (await run("spool", "import", str(stick), "--url", receiver.url)).output
 
 
+async def test_a_stick_meets_a_line_that_comes_back(tmp_path: Path) -> None:
+    """The line returns between export and import, the import is cut in half and repeated: every sample arrives once."""
+    state, file, stick = tmp_path / "state", tmp_path / "agent.yaml", tmp_path / "stick.db"
+    state.mkdir()
+    file.write_text(f"state_dir: {state}\n")
+    receiver = Strict()
+
+    def arrived(name: str) -> list[tuple[int, float]]:
+        return [sample for labels, found in receiver.samples.items() if dict(labels)["__name__"] == name for sample in found]
+
+    async with strict(receiver):
+        url, receiver.fault = receiver.url, _refuse
+        running = SiteUnderTest(state, url, Hands(runs=True), configured=settings(url, state, interval=Duration(1.0)))
+        await running.start()
+        app = web.Application()
+        api.add_routes(app, running.forward, local=True)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.UnixSite(runner, str(state / SOCKET_NAME)).start()
+        spool = running.forward.spool
+        assert spool is not None
+        before = round(time.time() * 1000) - 3 * HOUR
+        carried = Description((("__name__", "carried"),), "gauge")
+        spool.append(Row(0, None, before + 1000 * n, [(carried, float(n))]) for n in range(20_000))
+        exported = await run("spool", "export", "-c", str(file), str(stick))
+        assert exported.exit_code == 0, exported.output
+        receiver.fault = None
+        running.read()
+        await until(lambda: bool(arrived("commune_test_up")), 60)
+        assert arrived("carried") == [], "by the stick, not by the line"
+        left = 1
+
+        async def cut_in_half(request: web.Request) -> web.StreamResponse | None:
+            nonlocal left
+            left -= 1
+            return await _refuse(request) if left < 0 else None
+
+        receiver.fault = cut_in_half
+        first = await run("spool", "import", str(stick), "--url", url)
+        assert first.exit_code == 1, first.output
+        half = len(arrived("carried"))
+        assert 0 < half < 20_000
+        receiver.fault = None
+        for _ in range(2):
+            again = await run("spool", "import", str(stick), "--url", url)
+            assert again.exit_code == 0, again.output
+        await runner.cleanup()
+        await running.stop()
+    assert sorted(arrived("carried")) == [(before + 1000 * n, float(n)) for n in range(20_000)]
+
+
+async def _refuse(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=503)
+
+
 async def test_bad_files_are_said(tmp_path: Path, site: tuple[Path, Path]) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8" * 999)
     wrong = await run("spool", "import", str(tmp_path / "photo.jpg"), "--url", "http://127.0.0.1:1/")
@@ -103,7 +161,14 @@ async def test_a_running_agent_exports_and_tells_its_gaps(tmp_path: Path) -> Non
     assert running.forward.spool is not None
     assert await running.forward.spool.fetch(limit=10) is None
     shown = await run("gaps", "-c", str(file))
-    assert "1h00m  refused  (out of bounds)" in shown.output
+    assert "1h00m  refused: refused by the province  (out of bounds)" in shown.output
+    spoken = (await run("gaps", "-c", str(file), "--lang", "vi")).output
+    assert "kéo dài  lý do" in spoken
+    assert "1h00m  refused: máy chủ tỉnh từ chối  (out of bounds)" in spoken
+    assert (
+        "không có khoảng trống số liệu trong 30m qua"
+        in (await run("gaps", "-c", str(file), "--lang", "vi", "--since", "30m")).output
+    )
     rows = json.loads((await run("gaps", "-c", str(file), "--json", "--since", "3h")).output)
     assert [(row["reason"], round(row["seconds"])) for row in rows] == [("refused", 3600)]
     assert "no gaps in the last 30m" in (await run("gaps", "-c", str(file), "--since", "30m")).output

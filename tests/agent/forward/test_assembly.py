@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from agent.forward import store
-from agent.forward.remote import client
+from agent.forward.remote import client, writer
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import Server, free_port, prometheus, victoria_metrics
 
@@ -95,7 +95,8 @@ async def bad_line(target: str) -> AsyncIterator[tuple[BadLine, str]]:
         await runner.cleanup()
 
 
-OUTAGES = [(1, 150), (144, 8192), *([(9, 1024)] if os.environ.get("SOAK") else [])]
+SOAK = bool(os.environ.get("SOAK"))
+OUTAGES = [(1, 150), *([(9, 1024), (144, 8192)] if SOAK else [(144, 4096)])]
 Serve = Callable[[], AbstractAsyncContextManager[Server]]
 
 
@@ -106,7 +107,8 @@ async def test_nothing_is_lost_over_an_outage(
 ) -> None:
     monkeypatch.setattr(client, "BLOCK_SAMPLES", chunk)  # so that every kind of fault finds a request of its own
     monkeypatch.setattr(store, "BLOCK_SAMPLES", chunk)
-    step = STEP if hours < 100 else 4 * STEP
+    monkeypatch.setattr(writer, "BACKOFF", 0.1)  # what is waited after a failure shows nothing here
+    step = STEP if hours < 100 else 4 * STEP if SOAK else 8 * STEP
     hands = Hands(time.time() - hours * HOUR - 600)
     async with serve() as server, bad_line(server.url) as (line, url):
         site = SiteUnderTest(tmp_path, url, hands, configured=settings(url, tmp_path, timeout=1.0))

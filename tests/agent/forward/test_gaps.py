@@ -124,6 +124,46 @@ def test_losses_close_together_are_one_gap_and_grow(tmp_path: Path) -> None:
     book.end()
 
 
+def test_no_second_has_two_reasons(tmp_path: Path) -> None:
+    """A block of samples that expires spans the night when the computer was off; the night is explained already."""
+    hands = Hands(1_700_000_000.0)
+    first = ledger(tmp_path, hands)
+    first.tick()
+    first.end()
+    hands.advance(300)
+    second = ledger(tmp_path, hands)
+    start = 1_700_000_000.0
+    for begin, end in ((-500.0, 400.0), (-500.0, -100.0), (350.0, 900.0), (50.0, 250.0), (-900.0, -700.0)):
+        second.lost("expired", start + begin, start + end)
+    assert [(gap.begin - start, gap.end - start, gap.reason) for gap in second.gaps()] == [
+        (-900.0, 0.0, "expired"),
+        (0.0, 300.0, "agent_stopped"),
+        (300.0, 900.0, "expired"),
+    ]
+    assert told(second) == {**dict.fromkeys(gaps.REASONS, 0.0), "expired": 1500.0, "agent_stopped": 300.0}
+    second.end()
+
+
+def test_clocks_that_jump_make_no_gap(tmp_path: Path) -> None:
+    hands = Hands(1_700_000_000.0)
+    book = ledger(tmp_path, hands)
+    for offset in (7200.0, -7200.0, 3 * 365 * 86400.0, -3 * 365 * 86400.0, 0.0):
+        hands.offset = offset
+        hands.advance(15)
+        book.tick()
+        book._clock.set_base(hands.true() - hands.monotonic() + offset / 1e9, "ntp")
+    assert book.gaps() == []
+    assert set(told(book).values()) == {0.0}
+    hands.offset = 7200.0
+    book.end()
+    hands.advance(30)
+    again = ledger(tmp_path, hands)
+    (gap,) = again.gaps()
+    assert gap.reason == "agent_stopped"
+    assert gap.seconds == pytest.approx(30.0, abs=1.0)
+    again.end()
+
+
 def test_the_file_of_a_stopped_agent_can_be_read(tmp_path: Path) -> None:
     book = ledger(tmp_path, Hands(1_700_000_000.0))
     book.lost("refused", 1000.0, 1500.0, "why")

@@ -58,6 +58,14 @@ def test_a_block_with_a_changed_byte_is_columns_or_damage(data: st.DataObject) -
         unpack(BLOCK, bytes(body))
 
 
+@given(st.data())
+def test_a_fresh_row_with_a_changed_byte_is_damage(data: st.DataObject) -> None:
+    body = bytearray(pack_fresh([(1, 1.0), (2, 0.5)]))
+    body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(DamagedError):
+        unpack(FRESH, bytes(body))
+
+
 def test_the_marker_keeps_its_bits() -> None:
     (value,) = unpack(BLOCK, pack_block({1: ([0], [STALE])}))[1][1]
     assert raw(value) == (0x7FF0000000000002).to_bytes(8, "little")

@@ -18,7 +18,7 @@ import pytest
 
 from agent.forward.samples import Description, Expired, Row
 from agent.forward.spool import FILE, Spool
-from agent.forward.store import Store
+from agent.forward.store import BLOCK_SAMPLES, Store
 
 ROOT = Path(__file__).parents[3]
 A = Description((("__name__", "a"),), "gauge", "a", "help of a", "bytes")
@@ -94,8 +94,8 @@ def test_lanes_and_spans_are_told_apart(tmp_path: Path) -> None:
     with spool(tmp_path) as found:
         found.append([row(1000), row(2000, lane=1), row(3000, lane=2), row(4000)])
 
-        def fetch(**span: int) -> list[int]:
-            parcel = asyncio.run(found.fetch(limit=100, **span))
+        def fetch(lane: int = 0, **span: int) -> list[int]:
+            parcel = asyncio.run(found.fetch(since=span.get("since"), before=span.get("before"), lane=lane, limit=100))
             return [] if parcel is None else parcel.batch.columns[A][0]
 
         assert fetch(lane=1) == [2000, 3000]
@@ -187,6 +187,58 @@ def test_a_damaged_file_is_set_aside_and_what_can_be_read_is_saved(tmp_path: Pat
         assert 10**9 in times(found)
     assert (tmp_path / "spool.damaged").exists()
     assert "spool damaged, set aside and started anew" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["inside a block", "inside a fresh row", "index", "series"])
+def test_damage_that_sqlite_does_not_see_costs_what_it_hit_and_stops_nothing(
+    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A queue that stumbles over one bad block for ever would be lost as a whole."""
+    moments = [number * 60_000 for number in range(4500 if what == "inside a block" else 900)]
+    with spool(tmp_path) as found:
+        found.append([row(moment, value=moment / 7) for moment in moments])
+        if what == "inside a block":
+            asyncio.run(found.maintain(1e9))
+    with sqlite3.connect(tmp_path / FILE) as database:
+        if what == "index":  # it leads to rows that are not there
+            root = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'row_by_time'").fetchone()[0]
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute("DELETE FROM sqlite_schema WHERE name = 'row_by_time'")
+            database.commit()
+        elif what == "series":
+            database.execute("UPDATE series SET labels = CAST(x'5b5bff00' AS TEXT) WHERE id = 2")
+        else:
+            ((number, body),) = database.execute("SELECT id, body FROM row ORDER BY form DESC, id LIMIT 1").fetchall()
+            middle = len(body) // 2
+            worse = body[:middle] + bytes(octet ^ 0x55 for octet in body[middle : middle + 8]) + body[middle + 8 :]
+            database.execute("UPDATE row SET body = ? WHERE id = ?", (worse, number))
+    database.close()
+    if what == "index":
+        with sqlite3.connect(tmp_path / FILE) as database:
+            database.execute("DELETE FROM row WHERE id % 10 = 3")
+            database.execute("PRAGMA writable_schema = ON")
+            sql = "CREATE INDEX row_by_time ON row(first)"
+            database.execute("INSERT INTO sqlite_schema VALUES ('index', 'row_by_time', 'row', ?, ?)", (root, sql))
+        database.close()
+    with spool(tmp_path) as found:
+        found.append([row(10**9)])
+        seen: dict[Description, list[int]] = {A: [], B: []}
+        for _ in range(20):
+            parcel = asyncio.run(found.fetch(limit=10**6))
+            if parcel is not None:
+                for series, (column, _) in parcel.batch.columns.items():
+                    seen[series] += column
+                    if series == A:
+                        assert parcel.batch.columns[A][1] == [1.0 if time == 10**9 else time / 7 for time in column]
+                asyncio.run(found.delivered(parcel))
+            asyncio.run(found.maintain(1e9))
+        assert found.totals.samples == 0
+        assert found.trouble is None
+    kept = {"inside a block": (9000 - BLOCK_SAMPLES) // 2, "inside a fresh row": 899, "index": 810, "series": 900}[what]
+    assert len([time for time in seen[A] if time < 10**9]) == kept
+    assert seen[A][-1] == 10**9
+    assert caplog.text.count("spool damaged, set aside and started anew") == 1
+    assert (tmp_path / "spool.damaged").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 8000])
@@ -322,3 +374,30 @@ def test_what_is_exported_is_withheld_only_when_the_file_is_safe(tmp_path: Path)
         assert times(found) == []
         assert asyncio.run(found.release()) == 6
         assert times(found) == [1, 2, 3]
+
+
+def test_what_is_on_its_way_by_the_line_is_not_carried_too(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1), row(2), row(3)])
+        parcel = asyncio.run(found.fetch(limit=2, hold=True))
+        assert parcel is not None
+        _, path = asyncio.run(found.export())
+        store = Store(path)
+        assert store.fetch(since=None, before=None, lane=0, limit=100).columns[A][0] == [2, 3]
+        store.close()
+        asyncio.run(found.delivered(parcel))
+        assert times(found) == []
+        found.append([row(4)])
+        assert asyncio.run(found.fetch(limit=2, hold=True)) is not None
+        found.let_go()
+        _, path = asyncio.run(found.export())
+        assert times(found) == [], "what failed to be sent is carried"
+
+
+def test_an_export_that_a_restart_cut_in_two_is_not_used(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1)])
+        name, _ = asyncio.run(found.export())
+    with spool(tmp_path) as found:
+        assert not asyncio.run(found.carried(name)), "the line sends these rows already"
+        assert times(found) == [1]

@@ -64,6 +64,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                         **line,
                     }
                     batch.append((labels, [(value, seconds(commune, value)[state]) for value in live]))
+                off_seconds = off[1] - off[0]
+                for reason, total in (("machine_off", off_seconds), ("power_lost", 0.0)):
+                    counted = [(v, 777.0 + (total if v >= off[1] else 0.0)) for v in live]
+                    labels = {"job": "commune-agent", "instance": "pc", "reason": reason, **place}
+                    batch.append(({"__name__": "commune_agent_gap_seconds_total", **labels}, counted))
                 for name, labels, values in (
                     ("commune_link_up", line, [(v, float(not any(b <= v < e for b, e in outages))) for v in live]),
                     ("commune:site_open", place, [(v, float(is_open(v))) for v in moments]),
@@ -134,6 +139,15 @@ def test_pages_say_it_to_people(pages: Path) -> None:
     assert "100,000 %" in evidence, "the province's view"
     for link in re.findall(r'href="([^"]+)"', (pages / "index.html").read_text(encoding="utf-8")):
         assert (pages / link).exists()
+
+
+def test_time_without_data_is_explained_by_the_ledger(pages: Path) -> None:
+    page = (pages / "24001.html").read_text(encoding="utf-8")
+    explained = page[page.index("Time without data") :]
+    assert re.search(r"máy tắt / computer off</td><td[^>]*>(24 h 0|23 h 5)\d", explained), explained[:600]
+    assert "power lost" not in explained
+    other = (pages / "24000.html").read_text(encoding="utf-8")
+    assert "computer off" not in other[other.index("Time without data") :]
 
 
 def test_mistakes_are_told(source: str, tmp_path: Path) -> None:
