@@ -6,8 +6,10 @@ import asyncio
 import datetime
 import subprocess
 import sys
+import time
 import zoneinfo
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +27,7 @@ from collectors.site import Context, Contract, Interface, Link, Route, Site, Sur
 from collectors.wire.units import Duration, Rate, Size
 from tests import netlab
 from tests.collectors.golden import compare
-from tests.inlab import inside
+from tests.inlab import ROOT, inside
 from tests.netlab import Lab, Province, services
 from tests.netlab import Site as LabSite
 
@@ -215,13 +217,17 @@ def site() -> Iterator[LabSite]:
             f"server {{ listen 80; root {folder}; client_max_body_size 0; location /up {{ proxy_pass http://127.0.0.1:8081; }} }}"
             "server { listen 8081; client_max_body_size 0; return 200 ok; }",
         )
+        python = [sys.executable, "-m", "tests.ndt7_server", "8080"]
+        services.start(
+            province.province, "ndt7", ["env", f"PYTHONPATH={ROOT}", *python], services.tcp("127.0.0.1", 8080), timeout=20
+        )
         yield made
 
 
-async def measure_line(mbit: float, method: Literal["http", "iperf3"], idle: float = 0.0) -> dict[str, Any]:
+async def measure_line(mbit: float, method: Literal["http", "iperf3", "ndt7"], idle: float = 0.0) -> dict[str, Any]:
     """One test that is due, in the laboratory: the reading, as text."""
     await asyncio.sleep(idle)
-    url = f"http://{HUB}/big" if method == "http" else HUB
+    url = {"http": f"http://{HUB}/big", "iperf3": HUB, "ndt7": f"ws://{HUB}:8080"}[method]
     target = BandwidthTarget(name="hub", method=method, url=url, upload_url=f"http://{HUB}/up", link="internet")
     config = BandwidthSettings(targets=(target,), hours="00:00-00:00")
     rate = Rate(mbit * 125_000)
@@ -285,15 +291,19 @@ def test_a_short_queue_is_no_bloat(site: LabSite) -> None:
     assert found["detail"].count("bufferbloat A") == 2
 
 
+def blast(mbit: int) -> str:
+    """A program that sends so much to the hub, which nobody asked for."""
+    return (
+        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); begin, sent = time.monotonic(), 0\n"
+        f"while True:\n  if sent * 8 < {mbit}e6 * (time.monotonic() - begin): s.sendto(bytes(1200), ('{HUB}', 9)); sent += 1242\n"
+        "  else: time.sleep(0.001)"
+    )
+
+
 @needs_lab
 @pytest.mark.parametrize(("load", "runs"), [(8, False), (4, True)])
 def test_not_while_the_line_carries_more_than_the_set_share(site: LabSite, load: int, runs: bool) -> None:  # noqa: FBT001
-    blast = (
-        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); begin, sent = time.monotonic(), 0\n"
-        f"while True:\n  if sent * 8 < {load}e6 * (time.monotonic() - begin): s.sendto(bytes(1200), ('{HUB}', 9)); sent += 1242\n"
-        "  else: time.sleep(0.001)"
-    )
-    other = site.pc.popen([sys.executable, "-c", blast], stdout=subprocess.DEVNULL)
+    other = site.pc.popen([sys.executable, "-c", blast(load)], stdout=subprocess.DEVNULL)
     try:
         with site.line.rate(20e6), site.pc.count(f"ip daddr {HUB} tcp dport 80", "output") as ours:
             found = inside(site.pc, measure_line, 20, "http", 1.0)
@@ -309,3 +319,28 @@ def test_not_while_the_line_carries_more_than_the_set_share(site: LabSite, load:
         assert found["reason"] == "busy"
         assert "of 20Mbit/s (upload)" in found["detail"]
         assert packets == 0
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
+def test_ends_when_others_begin_to_use_the_line(site: LabSite, method: str) -> None:
+    """A test that began on a quiet line ends, and leaves the line to those who came; its other direction is not begun."""
+    with site.line.rate(20e6), site.pc.count(f"ip saddr {HUB} ip protocol tcp", "input") as ours, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(inside, site.pc, measure_line, 20, method, SETTLED)
+        until = time.monotonic() + 30
+        while ours.read().bytes < 500_000 and time.monotonic() < until:
+            time.sleep(0.1)
+        other = site.pc.popen([sys.executable, "-c", blast(8)], stdout=subprocess.DEVNULL)
+        try:
+            found = running.result()
+            moved = ours.read().bytes
+        finally:
+            other.terminate()
+            other.wait()
+            site.pc.processes.remove(other)
+    assert found["reason"] == "busy", found
+    assert "download ended since others began to use the line: " in found["detail"]
+    assert "(upload)" in found["detail"]
+    assert moved < 0.9 * 8.0 * 20e6 / 8, "a whole test moves more"
+    spent = values(found["text"])["spent_bytes_total"]
+    assert 0.7 * moved < spent < 1.4 * moved + 200_000
