@@ -208,7 +208,7 @@ def sites() -> Iterator[tuple[LabSite, LabSite]]:
         province = Province(lab, web=False, names=False)
         made, two = province.site(), province.site(uplinks="pc")
         services.iperf3_server(province.province)
-        # Reno fills a queue from the start; CUBIC's HyStart takes most of a minute where the round trip is that of a cable.
+        # Reno fills a queue, and every process may ask for it; BBR, the default of some kernels, leaves a deep one empty (ADR 061).
         for node in (made.pc, province.province):
             node.sysctl("net.ipv4.tcp_congestion_control", "reno")
         folder = province.province.directory / "www"
