@@ -7,6 +7,7 @@ in the configured hours, only while the line is quiet, and only with bytes that 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import urllib.parse
@@ -21,6 +22,7 @@ from collectors.wire.units import Duration, Rate, Size
 if TYPE_CHECKING:
     from collectors.probe.budget import Budget
     from collectors.probe.transfer import Limits, Transfer
+    from collectors.probe.transfer_guard import Guard
 
 log = logging.getLogger(__name__)
 SERIES = ("target", "link", "method")
@@ -45,6 +47,8 @@ KEEP_SECONDS = 2.5 * 86400.0
 CAPPED = 0.9
 """A rate this close to the pace that the budget allows was held back by it, and is no rate of the line."""
 FIRST_GUESS = 12_500_000.0
+FIRST_RESERVE = 1 / 16
+"""Share of a first test that is kept for what still arrives after the cut, as long as nobody knows how much that is."""
 
 
 class BandwidthTarget(Settings, frozen=True):
@@ -92,7 +96,6 @@ class BandwidthCollector(Collector):
         self._lost = target.link is not None and self._uplink is None
         self._checked: float | None = None
         self._due: float | None = None
-        self._overshoot = 0
         self._unreported = 0
         self._result: tuple[float, Observations, str] | None = None
         self._fastest = {"download": 0.0, "upload": 0.0}
@@ -156,8 +159,10 @@ class BandwidthCollector(Collector):
             tests = slots_a_day((begin, end), float(self._settings.interval)) * len(self._settings.targets)
             limit = int(self._settings.max_bytes_per_day)
             both = 2 if self._has_upload else 1
-            # What is on its way when a transfer is cut still arrives; so much less is asked for from then on.
-            allowance = min(limit - budget.spent(now), limit // tests) - both * self._overshoot
+            allowance = min(limit - budget.spent(now), limit // tests)
+            # What is on its way when a transfer is cut still arrives; so much less is asked for.
+            overshoot = budget.overshoot.get(self.target)
+            allowance -= int(allowance * FIRST_RESERVE) if overshoot is None else min(both * overshoot, allowance // 2)
             from collectors.probe.transfer import WIRE_OVERHEAD  # noqa: PLC0415
 
             octets = int(allowance / both / WIRE_OVERHEAD)
@@ -214,7 +219,7 @@ class BandwidthCollector(Collector):
         loaded: list[float] = []
         fault = None
         for direction, metric in (("download", DOWNLOAD), ("upload", UPLOAD)):
-            if direction == "upload" and not self._has_upload:
+            if (direction == "upload" and not self._has_upload) or (fault is not None and fault.reason is Reason.BUSY):
                 continue
             async with LoadedRtt(pinger, host, self._interface) as rtt:
                 result, capped = await self._one(direction, octets, budget)
@@ -257,13 +262,55 @@ class BandwidthCollector(Collector):
         budget.book(booked, begun)
         moved = booked
         try:
-            result = await self._transfer(direction, Limits(seconds_, octets))
+            result = await self._watched(direction, Limits(seconds_, octets))
             moved = int(result.moved * WIRE_OVERHEAD)
         finally:
+            budget.learn(self.target, moved - booked)
             budget.book(moved - booked, begun)
-            self._overshoot = max(self._overshoot, moved - booked)
             self._unreported += moved
         return result, pace is not None and result.rate is not None and result.rate > CAPPED * pace
+
+    async def _watched(self, direction: str, limits: Limits) -> Transfer:
+        """One direction, ended early when other traffic of this computer's uplink rises above the set share: citizens go first."""
+        from collectors.probe.sockets import Fault  # noqa: PLC0415
+        from collectors.probe.transfer import WIRE_OVERHEAD, Transfer  # noqa: PLC0415
+
+        guard = await self._guard()
+        if guard is None:
+            return await self._transfer(direction, limits)
+        loop = asyncio.get_running_loop()
+        work = loop.create_task(self._transfer(direction, limits), name=f"bandwidth/{self.target}")
+        watch = loop.create_task(guard.until_others(), name=f"bandwidth/{self.target}/others")
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            await asyncio.gather(work, watch, return_exceptions=True)
+        if not work.cancelled():
+            return work.result()
+        which, rate = watch.result()
+        detail = f"{direction} ended since others began to use the line: {Rate(round(rate))} ({which})"
+        moved = limits.octets if guard.own is None else int(guard.own / WIRE_OVERHEAD)
+        return Transfer(None, moved, Fault(Reason.BUSY, detail))
+
+    async def _guard(self) -> Guard | None:
+        """What watches a test; None where the share that others may use, or the server's address, is not known."""
+        from collectors.probe.sockets import Fault, resolve  # noqa: PLC0415
+        from collectors.probe.transfer_guard import Guard  # noqa: PLC0415
+
+        interface = self._uplink.interface if self._uplink is not None else None
+        if interface is None:
+            return None
+        share = self._settings.skip_above_utilization
+        received, sent = (self._capacity(direction, interface) for direction in ("download", "upload"))
+        if received is None and sent is None:
+            return None
+        found = await resolve(_host(self._target.url), 0)
+        if isinstance(found, Fault):
+            return None
+        limits = (None if received is None else share * received, None if sent is None else share * sent)
+        return Guard(self._context.machine, interface, [endpoint.text for endpoint in found], limits)
 
     async def _transfer(self, direction: str, limits: Limits) -> Transfer:
         target, machine = self._target, self._context.machine

@@ -12,6 +12,9 @@ _HEAD = struct.Struct("@8B24I")
 _RATES = struct.Struct("@QQQQ")
 _RATES_AT = 104
 _MIN_RTT_AT = 148
+_SEGMENTS_AT = 136
+_DATA_SEGMENTS_IN_AT = 152
+_SENT_AT = 200
 _MICRO = 1e-6
 
 
@@ -26,6 +29,9 @@ class TcpInfo:
         mtu: path MTU as the connection believes it, in bytes.
         sacked: payload bytes, in whole segments, that arrived behind a gap and wait for it to be filled.
         bytes_acked, bytes_received: payload bytes that the peer has confirmed, and that came in.
+        bytes_sent: payload bytes given to the line, those sent again included.
+        segments_out, segments_in, data_segments_in: segments of any kind, and those with payload.
+        segment_in: payload bytes of the peer's segments, as the kernel believes.
     """
 
     rtt: float
@@ -36,6 +42,11 @@ class TcpInfo:
     bytes_received: int | None = None
     min_rtt: float | None = None
     sacked: int = 0
+    bytes_sent: int | None = None
+    segments_out: int = 0
+    segments_in: int = 0
+    data_segments_in: int = 0
+    segment_in: int = 0
 
     @property
     def delivered(self) -> int | None:
@@ -48,11 +59,30 @@ def parse_tcp_info(data: bytes) -> TcpInfo | None:
     if len(data) < _HEAD.size:
         return None
     words = _HEAD.unpack_from(data)[8:]
-    acked = received = None
+    acked = received = sent = None
     min_rtt = None
+    out = into = data_in = 0
     if len(data) >= _RATES_AT + _RATES.size:
         _, _, acked, received = _RATES.unpack_from(data, _RATES_AT)
     if len(data) >= _MIN_RTT_AT + 4:
         (lowest,) = struct.unpack_from("@I", data, _MIN_RTT_AT)
         min_rtt = lowest * _MICRO if lowest != 0xFFFFFFFF else None
-    return TcpInfo(words[15] * _MICRO, words[16] * _MICRO, words[23], words[13], acked, received, min_rtt, words[5] * words[2])
+    if len(data) >= _SENT_AT + 8:
+        out, into = struct.unpack_from("@II", data, _SEGMENTS_AT)
+        (data_in,) = struct.unpack_from("@I", data, _DATA_SEGMENTS_IN_AT)
+        (sent,) = struct.unpack_from("@Q", data, _SENT_AT)
+    return TcpInfo(
+        words[15] * _MICRO,
+        words[16] * _MICRO,
+        words[23],
+        words[13],
+        acked,
+        received,
+        min_rtt,
+        words[5] * words[2],
+        sent,
+        out,
+        into,
+        data_in,
+        words[3],
+    )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import signal
 import subprocess
 import sys
+import time
 import zoneinfo
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +27,9 @@ from collectors.probe.budget import Budget
 from collectors.site import Context, Contract, Interface, Link, Route, Site, Surroundings, Uplink
 from collectors.wire.units import Duration, Rate, Size
 from tests import netlab
+from tests.agent.running import QUIET
 from tests.collectors.golden import compare
-from tests.inlab import inside
+from tests.inlab import ROOT, inside
 from tests.netlab import Lab, Province, services
 from tests.netlab import Site as LabSite
 
@@ -198,12 +202,13 @@ HUB = "203.0.113.10"
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[LabSite]:
+def sites() -> Iterator[tuple[LabSite, LabSite]]:
+    """A site with a line of its own, and one whose computer has two uplinks."""
     with Lab() as lab:
         province = Province(lab, web=False, names=False)
-        made = province.site()
+        made, two = province.site(), province.site(uplinks="pc")
         services.iperf3_server(province.province)
-        # Reno fills a queue from the start; CUBIC's HyStart takes most of a minute where the round trip is that of a cable.
+        # Reno fills a queue, and every process may ask for it; BBR, the default of some kernels, leaves a deep one empty (ADR 061).
         for node in (made.pc, province.province):
             node.sysctl("net.ipv4.tcp_congestion_control", "reno")
         folder = province.province.directory / "www"
@@ -215,13 +220,22 @@ def site() -> Iterator[LabSite]:
             f"server {{ listen 80; root {folder}; client_max_body_size 0; location /up {{ proxy_pass http://127.0.0.1:8081; }} }}"
             "server { listen 8081; client_max_body_size 0; return 200 ok; }",
         )
-        yield made
+        python = [sys.executable, "-m", "tests.ndt7_server", "8080"]
+        services.start(
+            province.province, "ndt7", ["env", f"PYTHONPATH={ROOT}", *python], services.tcp("127.0.0.1", 8080), timeout=20
+        )
+        yield made, two
 
 
-async def measure_line(mbit: float, method: Literal["http", "iperf3"], idle: float = 0.0) -> dict[str, Any]:
+@pytest.fixture
+def site(sites: tuple[LabSite, LabSite]) -> LabSite:
+    return sites[0]
+
+
+async def measure_line(mbit: float, method: Literal["http", "iperf3", "ndt7"], idle: float = 0.0) -> dict[str, Any]:
     """One test that is due, in the laboratory: the reading, as text."""
     await asyncio.sleep(idle)
-    url = f"http://{HUB}/big" if method == "http" else HUB
+    url = {"http": f"http://{HUB}/big", "iperf3": HUB, "ndt7": f"ws://{HUB}:8080"}[method]
     target = BandwidthTarget(name="hub", method=method, url=url, upload_url=f"http://{HUB}/up", link="internet")
     config = BandwidthSettings(targets=(target,), hours="00:00-00:00")
     rate = Rate(mbit * 125_000)
@@ -285,15 +299,19 @@ def test_a_short_queue_is_no_bloat(site: LabSite) -> None:
     assert found["detail"].count("bufferbloat A") == 2
 
 
+def blast(mbit: int) -> str:
+    """A program that sends so much to the hub, which nobody asked for."""
+    return (
+        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); begin, sent = time.monotonic(), 0\n"
+        f"while True:\n  if sent * 8 < {mbit}e6 * (time.monotonic() - begin): s.sendto(bytes(1200), ('{HUB}', 9)); sent += 1242\n"
+        "  else: time.sleep(0.001)"
+    )
+
+
 @needs_lab
 @pytest.mark.parametrize(("load", "runs"), [(8, False), (4, True)])
 def test_not_while_the_line_carries_more_than_the_set_share(site: LabSite, load: int, runs: bool) -> None:  # noqa: FBT001
-    blast = (
-        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); begin, sent = time.monotonic(), 0\n"
-        f"while True:\n  if sent * 8 < {load}e6 * (time.monotonic() - begin): s.sendto(bytes(1200), ('{HUB}', 9)); sent += 1242\n"
-        "  else: time.sleep(0.001)"
-    )
-    other = site.pc.popen([sys.executable, "-c", blast], stdout=subprocess.DEVNULL)
+    other = site.pc.popen([sys.executable, "-c", blast(load)], stdout=subprocess.DEVNULL)
     try:
         with site.line.rate(20e6), site.pc.count(f"ip daddr {HUB} tcp dport 80", "output") as ours:
             found = inside(site.pc, measure_line, 20, "http", 1.0)
@@ -309,3 +327,109 @@ def test_not_while_the_line_carries_more_than_the_set_share(site: LabSite, load:
         assert found["reason"] == "busy"
         assert "of 20Mbit/s (upload)" in found["detail"]
         assert packets == 0
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
+def test_ends_when_others_begin_to_use_the_line(site: LabSite, method: str) -> None:
+    """A test that began on a quiet line ends, and leaves the line to those who came; its other direction is not begun."""
+    with site.line.rate(20e6), site.pc.count(f"ip saddr {HUB} ip protocol tcp", "input") as ours, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(inside, site.pc, measure_line, 20, method, SETTLED)
+        until = time.monotonic() + 30
+        while ours.read().bytes < 500_000 and time.monotonic() < until:
+            time.sleep(0.1)
+        other = site.pc.popen([sys.executable, "-c", blast(8)], stdout=subprocess.DEVNULL)
+        try:
+            found = running.result()
+            moved = ours.read().bytes
+        finally:
+            other.terminate()
+            other.wait()
+            site.pc.processes.remove(other)
+    assert found["reason"] == "busy", found
+    assert "download ended since others began to use the line: " in found["detail"]
+    assert "(upload)" in found["detail"]
+    assert moved < 0.9 * 8.0 * 20e6 / 8, "a whole test moves more"
+    spent = values(found["text"])["spent_bytes_total"]
+    assert 0.7 * moved < spent < 1.4 * moved + 200_000
+
+
+async def measure_by(method: Literal["http", "iperf3", "ndt7"], interface: str, address: str) -> dict[str, Any]:
+    """A small test by one of two uplinks."""
+    url = {"http": f"http://{HUB}/big", "iperf3": HUB, "ndt7": f"ws://{HUB}:8080"}[method]
+    target = BandwidthTarget(name="hub", method=method, url=url, upload_url=f"http://{HUB}/up", link="chosen")
+    config = BandwidthSettings(targets=(target,), hours="00:00-00:00", interval=Duration(86400), max_bytes_per_day=Size(20 << 20))
+    interfaces = (Interface("eth0", ("192.168.2.10/24",)), Interface("eth1", ("192.168.102.10/24",)))
+    routes = (Route(4, "eth0", "192.168.2.1", 100), Route(4, "eth1", "192.168.102.1", 200))
+    chosen = Uplink(Link(name="chosen", interface=interface), interface, address)
+    where = Context(Machine(), SITE, Surroundings(routes, (), interfaces), (chosen,))
+    (collector,) = build(config, where)
+    assert isinstance(collector, BandwidthCollector)
+    collector._due = where.machine.clock.true()
+    reading = await collector.collect()
+    for session in where.sessions.values():
+        await session.close()
+    return {"reason": reading.reason, "detail": reading.detail, "spent": spent(reading)}
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
+def test_a_test_goes_by_the_uplink_it_is_for(sites: tuple[LabSite, LabSite], method: str) -> None:
+    """Not by the one that the routing table prefers, eth0."""
+    pc, chosen, other, own = sites[1].pc, "eth1", "eth0", "192.168.102.10"
+    with (
+        pc.count(f'oifname "{chosen}" ip saddr {own} ip daddr {HUB}', "output") as right,
+        pc.count(f'oifname "{chosen}" ip saddr != {own}', "output") as foreign,
+        pc.count(f'oifname "{other}" ip daddr {HUB}', "output") as wrong,
+    ):
+        found = inside(pc, measure_by, method, chosen, own)
+        counted = [one.read() for one in (right, foreign, wrong)]
+    assert found["reason"] is None, found
+    assert found["spent"] > 1_000_000
+    assert counted[0].bytes > 1_000_000
+    assert (counted[1].packets, counted[2].packets) == (0, 0)
+
+
+@needs_lab
+@pytest.mark.timing
+def test_the_agent_that_is_told_to_end_leaves_no_test_behind(site: LabSite, tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        f"{QUIET.replace('links: []', 'links: [{name: internet, interface: eth0}]')}"
+        f"listen: 127.0.0.1:9466\nstate_dir: {tmp_path}/state\n"
+        "bandwidth: {interval: 1s, hours: '00:00-00:00', max_bytes_per_day: 20000GiB, "
+        f"targets: [{{name: hub, method: iperf3, url: {HUB}, link: internet}}]}}\n"
+    )
+    log = tmp_path / "log"
+    with site.line.rate(20e6), log.open("w") as handle:
+        agent = site.pc.popen(
+            [sys.executable, "-m", "agent", "run", "--config", str(config)], cwd=ROOT, stdout=handle, stderr=handle
+        )
+        try:
+            until = time.monotonic() + 90
+            while not (child := children(agent.pid)):
+                assert agent.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.05)
+            time.sleep(1.0)
+            begin = time.monotonic()
+            agent.send_signal(signal.SIGTERM)
+            assert agent.wait(20) == 0, log.read_text()
+            seconds = time.monotonic() - begin
+            assert [pid for pid in child if Path(f"/proc/{pid}").exists()] == []
+            assert seconds < 2
+        finally:
+            if agent.poll() is None:
+                agent.kill()
+                agent.wait()
+            site.pc.processes.remove(agent)
+    assert "Traceback" not in log.read_text()
+
+
+def children(parent: int) -> list[int]:
+    """The iperf3 processes that a process has started."""
+    found = []
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with suppress(OSError):
+            found += [int(pid)] if Path(f"/proc/{pid}/comm").read_text().strip() == "iperf3" else []
+    return found

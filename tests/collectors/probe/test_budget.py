@@ -31,6 +31,18 @@ def test_it_survives_a_restart(tmp_path: Path) -> None:
     assert make(tmp_path).spent(NOON) == 70
 
 
+def test_what_tests_moved_beyond_their_share_is_known_after_a_restart(tmp_path: Path) -> None:
+    budget = make(tmp_path)
+    budget.learn("hub", 900)
+    budget.learn("hub", -50)
+    budget.book(100, NOON)
+    later = make(tmp_path)
+    assert later.overshoot == {"hub": 810}
+    for _ in range(100):
+        later.learn("hub", -50)
+    assert later.overshoot == {"hub": 0}
+
+
 def test_setting_the_clock_buys_nothing(tmp_path: Path) -> None:
     budget = make(tmp_path)
     budget.book(100, NOON)
@@ -46,7 +58,7 @@ def test_it_forgets_old_days(tmp_path: Path) -> None:
     assert budget.spent(NOON + 19 * 86400) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "7", '{"2026-03-02": "x"}'])
+@pytest.mark.parametrize("text", ["", "[]", "7", '{"2026-03-02": "x"}', '{"spent": {"2026-03-02": "x"}, "overshoot": {}}'])
 def test_a_damaged_file_is_an_empty_one(tmp_path: Path, text: str) -> None:
     (tmp_path / "bandwidth.json").write_text(text)
     assert make(tmp_path).spent(NOON) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from collectors.probe.trace import Hop, Trace, trace
 from tests import netlab
 from tests.inlab import inside
 from tests.netlab import Lab, Province, Site
+from tests.netlab.services import require
 
 REASON = netlab.available()
 needs_lab = pytest.mark.skipif(REASON is not None, reason=f"no network laboratory here: {REASON}")
@@ -57,15 +59,25 @@ def test_round_trips_grow_where_the_delay_is(site: Site) -> None:
     assert all(0.06 <= min(hop["rtts"]) < 0.075 for hop in hops[1:])
 
 
+def mtr(site: Site, address: str, probes: int) -> list[tuple[str, float]]:
+    """Hops and their losses as mtr reports them."""
+    said = site.pc.run(["mtr", "-n", "--json", "-i", "0.05", "-c", str(probes), address], timeout=90).stdout
+    return [(hub["host"], hub["Loss%"] / 100) for hub in json.loads(said)["report"]["hubs"]]
+
+
 @needs_lab
-def test_loss_of_each_hop_within_sampling_error(site: Site) -> None:
-    probes, loss = 300, 0.2
+@pytest.mark.skipif(require("mtr") is not None, reason="no mtr here")
+def test_loss_of_each_hop_within_sampling_error_of_what_is_imposed_and_of_mtr(site: Site) -> None:
+    probes, loss = 200, 0.2
     with site.line.loss(loss, toward=site.gateway):
         hops = inside(site.pc, follow, HUB, "icmp", probes, 0.1)["hops"]
+        theirs = mtr(site, HUB, probes)
     error = 4 * math.sqrt(loss * (1 - loss) / probes)
-    assert hops[0]["loss"] == 0
-    for hop in hops[1:]:
+    assert hops[0]["loss"] == theirs[0][1] == 0
+    assert [hop["at"][0] for hop in hops] == [host for host, _ in theirs]
+    for hop, (_, other) in zip(hops[1:], theirs[1:], strict=True):
         assert abs(hop["loss"] - loss) < error, hops
+        assert abs(hop["loss"] - other) < error * math.sqrt(2), (hops, theirs)
 
 
 @needs_lab

@@ -85,7 +85,7 @@ ATTEMPTS = 4
 """A machine that does other work holds up both programs, not alike: it can spoil an agreement, hardly make one."""
 
 
-def agree(site: Site, way: str, direction: str, octets: int = 400_000_000) -> None:
+def agree(site: Site, way: str, direction: str, label: int, octets: int = 400_000_000) -> None:
     """Our rate is within five percent of iperf3's own, taken just before, in one of a few attempts."""
     ratios = []
     for _ in range(ATTEMPTS):
@@ -94,6 +94,9 @@ def agree(site: Site, way: str, direction: str, octets: int = 400_000_000) -> No
         found = inside(site.pc, measure, f"{way}/{direction}", where, SECONDS, octets)
         assert found["fault"] is None
         ratios.append(found["rate"] / reference)
+        sys.stdout.write(
+            f"\n| {label} | {way} {direction} | {found['rate'] / 1e6:.3f} | {reference / 1e6:.3f} | {ratios[-1]:.3f} |"
+        )
         if ratios[-1] == pytest.approx(1, rel=TOLERANCE):
             return
     pytest.fail(f"{way} {direction}: {', '.join(f'{ratio:.3f}' for ratio in ratios)} of iperf3's figure")
@@ -105,7 +108,7 @@ def agree(site: Site, way: str, direction: str, octets: int = 400_000_000) -> No
 def test_rates_within_five_percent_of_iperf3(site: Site, mbit: int, direction: str) -> None:
     with site.line.rate(mbit * 1e6):
         for way in ("iperf3", "http", "ndt7"):
-            agree(site, way, direction)
+            agree(site, way, direction, mbit)
 
 
 @pytest.mark.slow
@@ -114,7 +117,7 @@ def test_rates_within_five_percent_of_iperf3(site: Site, mbit: int, direction: s
 @pytest.mark.parametrize("mbit", [200, 500])
 def test_fast_lines_by_iperf3(site: Site, mbit: int, direction: str) -> None:
     with site.line.rate(mbit * 1e6):
-        agree(site, "iperf3", direction, 4_000_000_000)
+        agree(site, "iperf3", direction, mbit, 4_000_000_000)
 
 
 @pytest.mark.parametrize(
