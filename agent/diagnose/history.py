@@ -24,6 +24,18 @@ SERIES = {
 }
 """Code to the series whose changes the agent keeps, and the label that is the finding's subject."""
 
+ORDINALS = (
+    N_("first"),
+    N_("second"),
+    N_("third"),
+    N_("fourth"),
+    N_("fifth"),
+    N_("sixth"),
+    N_("seventh"),
+    N_("eighth"),
+    N_("ninth"),
+)
+
 
 def remember(
     findings: Sequence[Finding],
@@ -52,6 +64,15 @@ def remember(
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).astimezone().date()
         times = sum(datetime.datetime.fromtimestamp(moment, datetime.UTC).astimezone().date() == today for moment in began)
         form = "%H:%M" if since.date() == today else "%d/%m %H:%M"
-        sentence = translate(N_("Since {time}; times today: {count}."))
-        found[(finding.code, finding.subject)] = sentence.format(time=since.strftime(form), count=times)
+        found[(finding.code, finding.subject)] = _sentence(since.strftime(form), times, translate)
     return found
+
+
+def _sentence(since: str, times: int, translate: Translate) -> str:
+    """Since when, and the how manieth time it is today; begun yesterday, it is none of today's."""
+    if not times:
+        return translate(N_("Since {time}.")).format(time=since)
+    if times > len(ORDINALS):
+        return translate(N_("Since {time}; times today: {count}.")).format(time=since, count=times)
+    ordinal = translate(ORDINALS[times - 1])
+    return translate(N_("Since {time}, {ordinal} time today.")).format(time=since, ordinal=ordinal)

@@ -41,8 +41,8 @@ STATUS_WORDS = {
 _MARKS = {Status.PASS: "+", Status.WARN: "!", Status.FAIL: "x", Status.SKIP: "-", Status.ERROR: "?"}
 _STYLES = {Status.PASS: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim", Status.ERROR: "magenta"}
 _WORST = (Status.SKIP, Status.PASS, Status.ERROR, Status.WARN, Status.FAIL)
-MORE_FINDINGS = 3
-"""Findings told in full on a screen; the others by their codes."""
+MORE_FINDINGS = 2
+"""Kinds of findings beside the first that a screen tells with their next step; the others are only named."""
 EVIDENCE_SHOWN = 2
 _SEVERITY_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "cyan"}
 
@@ -200,13 +200,16 @@ def show(diagnosis: Diagnosis, translate: Translate, console: Console) -> None:
     for note in diagnosis.notes:
         console.print(f"[dim]* {escape(note)}[/]")
     told = list(diagnosis.findings)
-    for finding in reversed(told[1:MORE_FINDINGS]):
-        console.print(f"\n[{_SEVERITY_STYLES[finding.severity]}]{escape(summary(finding, translate))}[/]")
-        if finding.root and finding.code != told[0].code:
+    alike: dict[str, list[Finding]] = {}
+    for finding in told[1:]:
+        alike.setdefault(finding.code, []).append(finding)
+    for number, (code, (finding, *others)) in reversed(list(enumerate(alike.items()))):
+        gap = "\n" if number < MORE_FINDINGS else ""
+        console.print(f"{gap}[{_SEVERITY_STYLES[finding.severity]}]{escape(summary(finding, translate))}[/]")
+        if others:
+            console.print(f"  {translate(N_('Likewise'))}: {escape(', '.join(one.subject for one in others))}")
+        if finding.root and code != told[0].code and number < MORE_FINDINGS:
             console.print(f"  {translate(N_('To do'))}: {escape(action(finding, translate))}")
-    more = sorted({finding.code for finding in told[MORE_FINDINGS:]})
-    if more:
-        console.print(f"\n[dim]{translate(N_('Also'))}: {', '.join(more)}[/]")
     style = "bold green" if diagnosis.healthy else _SEVERITY_STYLES[told[0].severity]
     console.print(f"\n[{style}]{escape(headline(diagnosis, translate))}[/]")
     if told:

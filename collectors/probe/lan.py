@@ -155,6 +155,26 @@ async def duplicate_owners(address: str, interface: str, *, seconds: float = 0.7
     return Owners(address, tuple(mac for _, mac in answer["found"]))
 
 
+async def owners_of(addresses: Iterable[str], interface: str, *, seconds: float = 0.7) -> Scan:
+    """Ask who has these IPv4 addresses: this computer's own answers are not in the result.
+
+    Args:
+        addresses: IPv4 addresses of the interface's network.
+        interface: where to ask.
+        seconds: to wait for answers; the start of the process comes on top (about 0.5 s).
+    """
+    asked = list(addresses)
+    job = {"do": "owners", "interface": interface, "seconds": seconds, "own4": asked, "own6": []}
+    try:
+        answer = await _frames(job, START + seconds + 1)
+    except ChildError as error:
+        return Scan({}, len(asked), error.reason, str(error))
+    hosts: dict[str, tuple[str, ...]] = {}
+    for address, mac in answer["found"]:
+        hosts[address] = (*hosts.get(address, ()), mac)
+    return Scan(hosts, len(asked))
+
+
 async def scan(interface: Interface, *, rate: float = RATE) -> Scan:
     """Ask for every address of the interface's private subnets, at most a /22 of each, and for all IPv6 neighbours.
 

@@ -29,7 +29,7 @@ TLS = Fault(Reason.TLS, "https://portal/: certificate has expired")
 )
 def test_what_an_answer_says(tmp_path: Path, result: HttpResult, code: str | None) -> None:
     site = ground(tmp_path)
-    suspect = _suspect(site, site.settings.kinds["http"].targets[0], result)
+    suspect = _suspect(site, site.settings.kinds["http"].targets[0], result, ())
     assert (suspect.code if suspect else None) == code
 
 
