@@ -244,7 +244,7 @@ VARIATIONS = (
         "resolver without a server at its port", ("dns.unreachable",), lambda b: _own_resolver(b, f"192.168.{b.site.number}.2")
     ),
     Fault("resolver far away and dead", ("dns.unreachable",), lambda b: _own_resolver(b, "203.0.113.53")),
-    Fault("resolver very slow (2 s)", ("dns.slow",), _slow_names(1.0)),
+    Fault("resolver very slow (0.9 s)", ("dns.slow",), _slow_names(0.45)),
     Fault("login page: 511", ("wan.captive_portal",), _login_511),
     Fault("login page: any page, 200", ("wan.captive_portal",), _login_200),
     Fault("login page, pings pass", ("wan.captive_portal",), _login_half_open),

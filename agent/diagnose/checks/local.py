@@ -146,6 +146,8 @@ async def _route(ground: Ground, results: Results) -> Outcome:
         return Outcome(Status.FAIL, detail, {"routes": len(routes)}, (Suspect("route.none", stranded[0]),), holds=True)
     if routes:
         return Outcome(Status.PASS, detail, {"routes": len(routes)})
+    if not ground.interfaces():
+        return Outcome(Status.FAIL, "no network card", {"routes": 0}, (Suspect("interface.down", "LAN"),))
     masked = any(s.code == "address.mask" for result in results.values() for s in result.outcome.suspects)
     holders = [name for name in ground.interfaces() if results[f"address:{name}"].outcome.carries]
     # A wrong mask is why the system refused the gateway: it has been told already.

@@ -22,6 +22,8 @@ PROXY_TIMEOUT = 4.0
 PROXY_ASKED = 2
 PROXY_PASSWORD = 407
 FETCH_TIMEOUT = 6.0
+LOST_TIMEOUT = 2.5
+"""With no line that carries, what is silent so long will not answer."""
 QUICK_TIMEOUT = 1.5
 
 
@@ -67,6 +69,12 @@ def build(ground: Ground) -> list[Check]:
     return checks
 
 
+def carried(results: Results) -> bool:
+    """Does any line carry? Without a line that was looked at, it may."""
+    lines = [result.outcome for check, result in results.items() if check.startswith("uplink:")]
+    return not lines or any(line.carries or line.status is Status.SKIP for line in lines)
+
+
 def proxy_of(ground: Ground, url: str) -> Proxy | None:
     """The proxy that the environment names for a URL, None where it names none or none that can be used."""
     try:
@@ -98,13 +106,13 @@ def refused_by_proxy(answer: HttpResult) -> bool:
     return answer.status == PROXY_PASSWORD or any(f"answered {status} " in told for status in (403, PROXY_PASSWORD))
 
 
-async def _fetch(ground: Ground, target: Any, misled: tuple[str, ...], _: Results) -> Outcome:
+async def _fetch(ground: Ground, target: Any, misled: tuple[str, ...], results: Results) -> Outcome:
     """Ask for the page; `misled` are the checks whose faults put somebody else in the service's place."""
     uplink = ground.context.uplink(target.link)
     request = Request(
         target.url,
         target.method,
-        timeout=QUICK_TIMEOUT if ground.quick else FETCH_TIMEOUT,
+        timeout=QUICK_TIMEOUT if ground.quick else FETCH_TIMEOUT if carried(results) else LOST_TIMEOUT,
         follow_redirects=target.follow_redirects,
         interface=uplink.interface if uplink else None,
         ca_file=str(ground.settings.file(target.ca_file)) if target.ca_file else None,
