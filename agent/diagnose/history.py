@@ -24,6 +24,7 @@ SERIES = {
 }
 """Code to the series whose changes the agent keeps, and the label that is the finding's subject."""
 
+LINES = frozenset({"wan.down", "link.down"})
 ORDINALS = (
     N_("first"),
     N_("second"),
@@ -57,6 +58,8 @@ def remember(
         rows = [
             row for row in (running or {}).get("changes", ()) if row["metric"] == metric and row["labels"].get(label) == subject
         ]
+        if finding.code in LINES and (not rows or rows[-1]["value"] != bad):
+            rows, bad = _beacons((running or {}).get("changes", ()), subject), 0.0
         began = [float(row["time"]) for row in rows if row["value"] == bad]
         if not rows or rows[-1]["value"] != bad:
             continue
@@ -65,6 +68,20 @@ def remember(
         times = sum(datetime.datetime.fromtimestamp(moment, datetime.UTC).astimezone().date() == today for moment in began)
         form = "%H:%M" if since.date() == today else "%d/%m %H:%M"
         found[(finding.code, finding.subject)] = _sentence(since.strftime(form), times, translate)
+    return found
+
+
+def _beacons(changes: Sequence[Mapping[str, Any]], link: str) -> list[dict[str, float]]:
+    """A line as its ping targets tell it, for an agent that judges lines by the gateway: down while none beyond answers."""
+    states: dict[str, float] = {}
+    found: list[dict[str, float]] = []
+    for row in changes:
+        labels = row["labels"]
+        if row["metric"] == "commune_ping_up" and labels.get("link") == link and not labels["target"].startswith("gateway"):
+            states[labels["target"]] = row["value"]
+            up = float(any(states.values()))
+            if not found or found[-1]["value"] != up:
+                found.append({"value": up, "time": row["time"]})
     return found
 
 

@@ -36,6 +36,17 @@ def test_since_when_and_how_often_today() -> None:
     assert told("link.down", "internet", link(0, at(20, 30, day=3))) == "Since 03/03 20:30."
 
 
+def test_without_beacons_the_ping_targets_tell_of_the_line() -> None:
+    def ping(target: str, value: float, when: float) -> dict[str, Any]:
+        return row("commune_ping_up", {"target": target, "link": "internet"}, value, when)
+
+    start = [link(1, at(6)), ping("gateway", 1, at(6)), ping("a", 1, at(6)), ping("b", 1, at(6))]
+    first = [ping("a", 0, at(8)), ping("b", 0, at(8, 1)), ping("b", 1, at(8, 30)), ping("b", 0, at(9))]
+    assert told("wan.down", "internet", *start, *first) == "Since 09:00, second time today."
+    assert told("wan.down", "internet", *start, *first, ping("a", 1, at(10))) is None
+    assert told("wan.down", "internet", *start, ping("gateway", 0, at(7))) is None
+
+
 def test_beyond_words_the_count_is_told() -> None:
     rows = [link(value, at(8 + number // 60, number % 60)) for number in range(0, 24, 2) for value in (0, 1)]
     assert told("wan.down", "internet", *rows, link(0, at(14))) == "Since 14:00; times today: 13."
