@@ -238,7 +238,7 @@ body{{font:16px/1.5 system-ui,"DejaVu Sans",sans-serif;margin:1.5rem auto;max-wi
 .verdict{{border-left:.5rem solid {colour};padding:.3rem 1rem;font-size:1.3rem;font-weight:600}}
 .finding{{margin:1rem 0;padding:.2rem 1rem;border-left:.25rem solid #d0d7de}}.why,footer{{color:#57606a;font-size:.9rem}}
 table{{border-collapse:collapse;width:100%;font-size:.9rem}}td{{padding:.15rem .6rem;border-bottom:1px solid #eaeef2;vertical-align:top}}
-td:first-child{{white-space:nowrap}}.fail{{color:#b42318;font-weight:600}}.warn{{color:#9a6700}}.pass{{color:#1a7f37}}.skip,.error{{color:#6e7781}}
+td{{overflow-wrap:anywhere}}td:nth-child(2){{white-space:nowrap}}.fail{{color:#b42318;font-weight:600}}.warn{{color:#9a6700}}.pass{{color:#1a7f37}}.skip,.error{{color:#6e7781}}
 th{{text-align:left;padding:.8rem .6rem .2rem}}
 </style></head><body><p class="verdict">{headline}</p>{findings}<table>{rows}</table><footer>{footer}</footer></body></html>
 """
