@@ -18,6 +18,7 @@ import click
 from agent import statedir
 from agent.cli.run import load_settings
 from agent.diagnose import report
+from agent.diagnose.codes import N_
 from agent.diagnose.session import diagnose
 from agent.locale import choose, translator
 from collectors.machine import Machine
@@ -89,18 +90,19 @@ async def _run(settings: AgentSettings, translate: Translate, *, quick: bool, sc
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    running: dict[str, None] = {}
+    running: dict[str, str] = {}
     done = 0
     with Live(Text(""), transient=True, refresh_per_second=8) as live:
 
         def progress(check: Check, result: Result | None) -> None:
             nonlocal done
             if result is None:
-                running[check.id] = None
+                running[check.id] = translate(report.LAYERS[check.layer])
             else:
                 running.pop(check.id, None)
                 done += 1
-            live.update(Text(f"{done}  {', '.join(running)}", overflow="ellipsis", no_wrap=True))
+            doing = ", ".join(dict.fromkeys(running.values()))
+            live.update(Text(f"{done}  {translate(N_('measuring'))}: {doing}", overflow="ellipsis", no_wrap=True))
 
         return await diagnose(settings, machine, translate, quick=quick, within=within, socket=socket, progress=progress)
 
