@@ -45,7 +45,7 @@ GIVEN_UP = 5.0
 def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: bool, quick: bool) -> None:
     """Find out what is wrong here, and what to do next.
 
-    Exit status: 0 healthy or only information, 1 a problem, 2 the diagnosis could not be run.
+    Exit status: 0 healthy or only information, 1 a problem, 2 the diagnosis could not be run, or not to its end.
     """
     logging.disable(logging.CRITICAL)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -79,7 +79,7 @@ def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: 
         except OSError as error:
             click.echo(f"{page}: cannot be written: {error.strerror}; name another file", err=True)
             _end(2)
-    _end(0 if found.healthy else 1)
+    _end(0 if found.healthy else 2 if found.is_open else 1)
 
 
 async def _run(settings: AgentSettings, translate: Translate, *, quick: bool, screen: bool, within: float) -> Diagnosis:

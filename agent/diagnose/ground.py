@@ -46,6 +46,10 @@ class Ground:
         """How long to wait for one answer: not long when the diagnosis must be quick, so that what stands on it is judged."""
         return min(seconds, QUICK_WAIT) if self.quick else seconds
 
+    def pace(self, seconds: float) -> float:
+        """The pause between a few pings: half of it when the diagnosis must be quick."""
+        return seconds / 2 if self.quick else seconds
+
     def note_privilege(self) -> None:
         """Say once what could not be looked at for want of a privilege."""
         text = N_("Without CAP_NET_RAW (run as root), duplicate addresses and rogue DHCP servers are not looked for.")

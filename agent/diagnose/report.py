@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.diagnose.codes import CODES, N_
-from agent.diagnose.graph import Result, Status
+from agent.diagnose.graph import NO_TIME, Result, Status
 from agent.diagnose.judge import Finding, is_healthy
 
 if TYPE_CHECKING:
@@ -69,8 +69,14 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Healthy or only information."""
-        return is_healthy(list(self.findings))
+        """Healthy or only information, and nothing was left out for want of time."""
+        return is_healthy(list(self.findings)) and not self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Nothing wrong was found, but not everything could be measured in the time: neither healthy nor a fault."""
+        late = any(result.outcome.detail == NO_TIME for result in self.results.values())
+        return late and is_healthy(list(self.findings))
 
 
 def summary(finding: Finding, translate: Translate) -> str:
@@ -102,7 +108,7 @@ def as_json(diagnosis: Diagnosis, translate: Translate) -> str:
         "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "duration_seconds": round(diagnosis.seconds, 3),
         "healthy": diagnosis.healthy,
-        "verdict": None if diagnosis.healthy else diagnosis.findings[0].code,
+        "verdict": None if diagnosis.healthy or diagnosis.is_open else diagnosis.findings[0].code,
         "findings": [
             {
                 "code": finding.code,
@@ -135,6 +141,8 @@ def as_json(diagnosis: Diagnosis, translate: Translate) -> str:
 
 def headline(diagnosis: Diagnosis, translate: Translate) -> str:
     """The verdict in one sentence."""
+    if diagnosis.is_open:
+        return translate(N_("No fault found so far, but the time did not suffice for everything."))
     if diagnosis.healthy:
         return translate(N_("No fault found."))
     return summary(diagnosis.findings[0], translate)
@@ -152,7 +160,7 @@ def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
     """Plain text, no colour, for pipes and files."""
     lines = [headline(diagnosis, translate)]
     for number, finding in enumerate(diagnosis.findings):
-        if number or diagnosis.healthy:
+        if number or diagnosis.healthy or diagnosis.is_open:
             lines += ["", summary(finding, translate)]
         lines.append(f"  {translate(N_('To do'))}: {action(finding, translate)}")
         if past := diagnosis.history.get((finding.code, finding.subject)):
@@ -210,11 +218,11 @@ def show(diagnosis: Diagnosis, translate: Translate, console: Console) -> None:
             console.print(f"  {translate(N_('Likewise'))}: {escape(', '.join(one.subject for one in others))}")
         if finding.root and code != told[0].code and number < MORE_FINDINGS:
             console.print(f"  {translate(N_('To do'))}: {escape(action(finding, translate))}")
-    style = "bold green" if diagnosis.healthy else _SEVERITY_STYLES[told[0].severity]
+    style = "bold green" if diagnosis.healthy else "bold yellow" if diagnosis.is_open else _SEVERITY_STYLES[told[0].severity]
     console.print(f"\n[{style}]{escape(headline(diagnosis, translate))}[/]")
     if told:
         first = told[0]
-        if diagnosis.healthy:
+        if diagnosis.healthy or diagnosis.is_open:
             console.print(f"[{_SEVERITY_STYLES[first.severity]}]{escape(summary(first, translate))}[/]")
         for why in _why(first, diagnosis)[:EVIDENCE_SHOWN]:
             console.print(f"  [dim]{escape(translate(N_('Known from')))}: {escape(why)}[/]", no_wrap=True, overflow="ellipsis")

@@ -16,6 +16,7 @@ from agent.diagnose.ground import Ground
 from agent.diagnose.judge import CONTRACT_SHARE, RTT_SLOW_SECONDS, SATURATED_SHARE
 from agent.diagnose.series import QUICK_PROBES, judge_series, pooled, series
 from agent.diagnose.words import data_rate, milliseconds, percent
+from agent.tasks import spawn
 from collectors.model import Reason
 from collectors.probe import counters
 from collectors.probe.http import Request, fetch
@@ -24,6 +25,7 @@ from collectors.probe.tcp import measure
 from collectors.probe.trace import trace
 from collectors.site import Uplink
 
+PINGS_ALONE = 1.0
 FALLBACK_PORTS = (53, 443)
 """Where a beacon that answers no ping is knocked at."""
 BUSY_BYTES_PER_SECOND = 60_000
@@ -83,10 +85,39 @@ def _facts(uplink: Uplink) -> dict[str, str]:
 async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
     """A quorum of beacons answers pings or, where pings are blocked, connections."""
     beacons = ground.beacons(uplink)
+    knocking = spawn(_knock(ground, uplink, beacons), f"knock/{uplink.name}")
+    try:
+        return await _judge_line(ground, uplink, beacons, knocking, results)
+    finally:
+        knocking.cancel()
+
+
+async def _knock(ground: Ground, uplink: Uplink, beacons: tuple[str, ...]) -> bool:
+    """Does a beacon answer at a port? Asked only when the pings have been out for a while."""
+    await asyncio.sleep(ground.wait(PINGS_ALONE))
+    knocks = await asyncio.gather(
+        *(
+            measure(beacon, port, timeout=ground.wait(2.0), clock=ground.machine.clock, interface=uplink.interface)
+            for beacon in beacons
+            for port in FALLBACK_PORTS
+        )
+    )
+    return any(knock.fault is None or knock.fault.reason is Reason.REFUSED for knock in knocks)
+
+
+async def _judge_line(
+    ground: Ground,
+    uplink: Uplink,
+    beacons: tuple[str, ...],
+    knocking: asyncio.Task[bool],
+    results: Results,
+) -> Outcome:
     quorum = min(uplink.settings.quorum, len(beacons))
     bursts = await asyncio.gather(
         *(
-            ground.pinger.ping(beacon, QUICK_PROBES, interval=0.12, timeout=ground.wait(1.5), interface=uplink.interface)
+            ground.pinger.ping(
+                beacon, QUICK_PROBES, interval=ground.pace(0.12), timeout=ground.wait(1.5), interface=uplink.interface
+            )
             for beacon in beacons
         )
     )
@@ -101,14 +132,7 @@ async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         return Outcome(Status.PASS, f"{len(answered)}/{len(beacons)} {milliseconds(min(rtts))}", data)
     if any(burst.reason is Reason.NO_PERMISSION for burst in bursts):
         ground.note_ping()
-    knocks = await asyncio.gather(
-        *(
-            measure(beacon, port, timeout=ground.wait(2.0), clock=ground.machine.clock, interface=uplink.interface)
-            for beacon in beacons
-            for port in FALLBACK_PORTS
-        )
-    )
-    if any(knock.fault is None or knock.fault.reason is Reason.REFUSED for knock in knocks):
+    if await knocking:
         return Outcome(Status.WARN, f"no echo, {FALLBACK_PORTS} open", {**data, "tcp": True})
     suspect = Suspect("link.down", uplink.name, _facts(uplink))
     before = results.get(f"gateway:{uplink.interface}")
@@ -300,7 +324,9 @@ async def _ipv6(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     beacons = ground.beacons(uplink, 6)
     bursts = await asyncio.gather(
         *(
-            ground.pinger.ping(beacon, QUICK_PROBES, interval=0.12, timeout=ground.wait(1.5), interface=uplink.interface)
+            ground.pinger.ping(
+                beacon, QUICK_PROBES, interval=ground.pace(0.12), timeout=ground.wait(1.5), interface=uplink.interface
+            )
             for beacon in beacons
         )
     )

@@ -156,7 +156,9 @@ async def _route(ground: Ground, results: Results) -> Outcome:
 
 
 async def _gateway(ground: Ground, interface: str, gateway: str, _: Results) -> Outcome:
-    burst = await ground.pinger.ping(gateway, QUICK_PROBES, interval=0.1, timeout=ground.wait(1.0), interface=interface)
+    burst = await ground.pinger.ping(
+        gateway, QUICK_PROBES, interval=ground.pace(0.1), timeout=ground.wait(1.0), interface=interface
+    )
     window = burst.window
     data = {"address": gateway, "sent": window.sent, "received": window.received}
     if window.received and window.rtt is not None:

@@ -100,7 +100,10 @@ async def _server(ground: Ground, server: str, results: Results) -> Outcome:
     clock = ground.machine.clock
     # With no line that carries there is little to wait for, and the answer is not judged by its time.
     timeout = 2 * ground.wait(ASK_TIMEOUT / 2) if _carried(results) else ground.wait(LOCAL_TIMEOUT)
-    first = await ask(server, name, "A", timeout=timeout, clock=clock)
+    # One lost packet must not be taken for a dead server where there is no time to repeat the question.
+    asked = (ask(server, name, "A", timeout=timeout, clock=clock) for _ in range(2 if ground.quick else 1))
+    answers = await asyncio.gather(*asked)
+    first = next((answer for answer in answers if answer.rcode is not None), answers[0])
     near = _is_near(ground, server)
     if first.fault is not None and first.fault.reason is Reason.REFUSED and (near or _is_loopback(server)):
         # The machine itself says that nobody serves names there: no fault of a line explains that.
