@@ -74,7 +74,8 @@ class Trial:
     @property
     def right(self) -> bool:
         """The verdict is the fault's, and what must stand beside it does; a healthy site has no finding at all."""
-        clean = self.fault.verdicts != (None,) or set(self.codes) <= set(self.fault.beside)
+        well = self.document.get("healthy", False) and set(self.codes) <= set(self.fault.beside)
+        clean = self.fault.verdicts != (None,) or well
         return self.verdict in self.fault.verdicts and clean and set(self.fault.beside) <= self.told
 
 
