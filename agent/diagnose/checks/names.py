@@ -105,7 +105,8 @@ async def _server(ground: Ground, server: str, results: Results) -> Outcome:
     answers = await asyncio.gather(*asked)
     first = next((answer for answer in answers if answer.rcode is not None), answers[0])
     near = _is_near(ground, server)
-    if first.fault is not None and first.fault.reason is Reason.REFUSED and (near or _is_loopback(server)):
+    closed = first.fault is not None and first.rcode is None and first.fault.reason is Reason.REFUSED
+    if first.fault is not None and closed and (near or _is_loopback(server)):
         # The machine itself says that nobody serves names there: no fault of a line explains that.
         return Outcome(Status.FAIL, first.fault.detail, {}, (Suspect("dns.unreachable", server, stands_on=()),))
     if first.fault is not None and first.rcode is None:
