@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from agent import statedir
 from agent.cli.run import load_settings
 from agent.diagnose import report
-from agent.diagnose.session import WITHIN, WITHIN_QUICK, diagnose
+from agent.diagnose.codes import N_
+from agent.diagnose.session import diagnose
 from agent.locale import choose, translator
 from collectors.machine import Machine
 
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
     from agent.diagnose.graph import Check, Result
     from agent.diagnose.report import Diagnosis, Translate
     from agent.settings import AgentSettings
+
+LAST_CHECK, LAST_CHECK_QUICK = 17.5, 3.3
+"""Seconds from the start of the process until the last check has ended, of the 20 (4) that the command may take."""
+LEAST, LEAST_QUICK = 10.0, 1.5
+"""Seconds left for the checks however slow the start was: with less there is nothing to tell."""
+GIVEN_UP = 5.0
+"""Seconds beyond that: then something holds the whole process (a dead network drive), and it is ended."""
 
 
 @click.command()
@@ -35,23 +45,26 @@ if TYPE_CHECKING:
 def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: bool, quick: bool) -> None:
     """Find out what is wrong here, and what to do next.
 
-    Exit status: 0 healthy or only information, 1 a problem, 2 the diagnosis could not be run.
+    Exit status: 0 healthy or only information, 1 a problem, 2 the diagnosis could not be run, or not to its end.
     """
     logging.disable(logging.CRITICAL)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an old terminal may not know every letter of the language
+    left = _left(quick=quick)
+    _end_after(left + GIVEN_UP)
     settings = load_settings(path)
     spoken = choose(lang, os.environ)
     translate = translator(spoken)
     try:
-        found = asyncio.run(_run(settings, translate, quick=quick, screen=not as_json and sys.stdout.isatty()))
+        # No asyncio.run: it would wait at the end for whatever hangs.
+        loop = asyncio.new_event_loop()
+        screen = not as_json and sys.stdout.isatty()
+        found = loop.run_until_complete(_run(settings, translate, quick=quick, screen=screen, within=left))
     except OSError as error:
         click.echo(f"the diagnosis could not be run: {error}", err=True)
         sys.exit(2)
-    if page is not None:
-        try:
-            page.write_text(report.as_html(found, translate, spoken), encoding="utf-8")
-        except OSError as error:
-            click.echo(f"{page}: cannot be written: {error.strerror}; name another file", err=True)
-            sys.exit(2)
+    except KeyboardInterrupt:
+        _end(130)
     if as_json:
         click.echo(report.as_json(found, translate), nl=False)
     elif sys.stdout.isatty():
@@ -60,38 +73,78 @@ def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: 
         report.show(found, translate, Console(highlight=False, no_color="NO_COLOR" in os.environ))
     else:
         click.echo(report.as_text(found, translate), nl=False)
-    sys.exit(0 if found.healthy else 1)
+    if page is not None:
+        try:
+            page.write_text(report.as_html(found, translate, spoken), encoding="utf-8")
+        except OSError as error:
+            click.echo(f"{page}: cannot be written: {error.strerror}; name another file", err=True)
+            _end(2)
+    _end(0 if found.healthy else 2 if found.is_open else 1)
 
 
-async def _run(settings: AgentSettings, translate: Translate, *, quick: bool, screen: bool) -> Diagnosis:
+async def _run(settings: AgentSettings, translate: Translate, *, quick: bool, screen: bool, within: float) -> Diagnosis:
     machine = Machine()
-    within = _left(quick=quick)
     socket = _socket(settings, machine)
     if not screen:
         return await diagnose(settings, machine, translate, quick=quick, within=within, socket=socket)
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    running: dict[str, None] = {}
+    running: dict[str, str] = {}
     done = 0
     with Live(Text(""), transient=True, refresh_per_second=8) as live:
 
         def progress(check: Check, result: Result | None) -> None:
             nonlocal done
             if result is None:
-                running[check.id] = None
+                running[check.id] = translate(report.LAYERS[check.layer])
             else:
                 running.pop(check.id, None)
                 done += 1
-            live.update(Text(f"{done}  {', '.join(running)}", overflow="ellipsis", no_wrap=True))
+            doing = ", ".join(dict.fromkeys(running.values()))
+            live.update(Text(f"{done}  {translate(N_('measuring'))}: {doing}", overflow="ellipsis", no_wrap=True))
 
         return await diagnose(settings, machine, translate, quick=quick, within=within, socket=socket, progress=progress)
 
 
 def _left(*, quick: bool) -> float:
-    """Seconds for the checks: the bound of the command, less what its start has cost on this computer."""
-    whole, least = (3.7, 1.5) if quick else (19.0, 12.0)
-    return min(WITHIN_QUICK if quick else WITHIN, max(least, whole - time.process_time()))
+    """Seconds until the last check must have ended: the bound, less what the start has cost on this computer."""
+    whole, least = (LAST_CHECK_QUICK, LEAST_QUICK) if quick else (LAST_CHECK, LEAST)
+    return max(least, whole - _age())
+
+
+def _age() -> float:
+    """Seconds since this process was started, the interpreter's own start included; processor time where that is not told."""
+    used = time.process_time()
+    if sys.platform != "linux":
+        return used
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return used
+    # Where a sandbox does not tell the start, the age is that of the machine.
+    return age if used <= age < LAST_CHECK else used
+
+
+def _end_after(seconds: float) -> None:
+    """Should the event loop itself be held up: say so and end."""
+
+    def give_up() -> None:
+        os.write(2, b"the diagnosis could not be run: a file of this computer cannot be read (a dead network drive?)\n")
+        os._exit(2)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+
+
+def _end(status: int) -> NoReturn:
+    """End at once: threads that wait for a dead name server or drive are left behind."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def _socket(settings: AgentSettings, machine: Machine) -> Path | None:

@@ -139,8 +139,8 @@ _ALL = (
         "address.duplicate",
         2,
         "critical",
-        N_("Another device uses this computer's address {address}."),
-        N_("Find the device with the hardware address {other} and give it another address, or set both to automatic."),
+        N_("Two devices use the same address {address}."),
+        N_("Find the other device (hardware address {other}) and give it another address, or set both to automatic."),
     ),
     Code(
         "dhcp.rogue",
@@ -265,8 +265,10 @@ _ALL = (
         "proxy.unreachable",
         6,
         "critical",
-        N_("The proxy {subject} does not answer."),
-        N_("Correct or remove the proxy in the network settings, or tell who runs the proxy."),
+        N_("The proxy {subject} does not let this computer through."),
+        N_(
+            "Correct the address or password of the proxy in the network settings, or remove it there, or tell who runs the proxy."
+        ),
     ),
     Code(
         "service.unreachable",

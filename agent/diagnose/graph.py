@@ -36,12 +36,15 @@ class Suspect:
         subject: what it is about (an interface, a link, a server, …).
         facts: fills the sentences of the code.
         severity: None for the code's own.
+        stands_on: the checks whose faults alone may explain this one; None for all that its check stands on. A server
+            that answered with an error was reached, so that no loss on the way explains what it said.
     """
 
     code: str
     subject: str
     facts: Mapping[str, str] = field(default_factory=dict)
     severity: Severity | None = None
+    stands_on: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,9 @@ class Result:
     seconds: float
 
 
+NO_TIME = "no time left"
+CANCEL_WITHIN = 0.3
+"""Seconds for what is under way at the end to let go; what does not is left behind."""
 Results = Mapping[str, Result]
 Progress = Callable[[Check, Result | None], None]
 
@@ -163,7 +169,7 @@ async def run(checks: Sequence[Check], *, within: float, progress: Progress | No
                     progress(check, None)
                 outcome = await check.run(results)
         except asyncio.CancelledError:
-            outcome = Outcome(Status.SKIP, "no time left")
+            outcome = Outcome(Status.SKIP, NO_TIME)
         except Exception as error:  # a broken check must not cost the diagnosis
             outcome = Outcome(Status.ERROR, f"{type(error).__name__}: {error}")
         results[check.id] = Result(check, outcome, time.monotonic() - begin)
@@ -176,9 +182,9 @@ async def run(checks: Sequence[Check], *, within: float, progress: Progress | No
     for task in late:
         task.cancel()
     if late:
-        await asyncio.wait(late, timeout=1.0)
+        await asyncio.wait(late, timeout=CANCEL_WITHIN)
     missing = [check for check in checks if check.id not in results]
-    results |= {check.id: Result(check, Outcome(Status.SKIP, "no time left"), within) for check in missing}
+    results |= {check.id: Result(check, Outcome(Status.SKIP, NO_TIME), within) for check in missing}
     return {check.id: results[check.id] for check in checks}
 
 

@@ -18,6 +18,7 @@ from collectors.site import Context, Uplink
 DEFAULT_BEACONS: Mapping[int, tuple[str, ...]] = {4: ping.BEACONS, 6: ("2606:4700:4700::1111", "2001:4860:4860::8888")}
 """Who is asked whether a line carries anything, by IP version, when the configuration names nobody."""
 
+NO_RESOLVER = "127.0.0.1"
 QUICK_WAIT = 0.7
 """Seconds; three answers that never come, one after another, fit the quick bound."""
 
@@ -45,6 +46,10 @@ class Ground:
         """How long to wait for one answer: not long when the diagnosis must be quick, so that what stands on it is judged."""
         return min(seconds, QUICK_WAIT) if self.quick else seconds
 
+    def pace(self, seconds: float) -> float:
+        """The pause between a few pings: half of it when the diagnosis must be quick."""
+        return seconds / 2 if self.quick else seconds
+
     def note_privilege(self) -> None:
         """Say once what could not be looked at for want of a privilege."""
         text = N_("Without CAP_NET_RAW (run as root), duplicate addresses and rogue DHCP servers are not looked for.")
@@ -70,6 +75,11 @@ class Ground:
         family = family or (6 if families == {6} else 4)
         configured = tuple(beacon for beacon in uplink.settings.beacons if (":" in beacon) == (family == 6))
         return configured or (DEFAULT_BEACONS[family] if uplink.settings.kind != "tslcd" else ())
+
+    def resolvers(self) -> tuple[str, ...]:
+        """The name servers in use; with none entered, programs ask this computer itself (resolv.conf(5))."""
+        found = self.context.surroundings.resolvers
+        return found if found or self.machine.platform != "linux" else (NO_RESOLVER,)
 
     def interfaces(self) -> tuple[str, ...]:
         """The interfaces that matter: those of uplinks and default routes; without any, every physical one."""

@@ -24,6 +24,19 @@ SERIES = {
 }
 """Code to the series whose changes the agent keeps, and the label that is the finding's subject."""
 
+LINES = frozenset({"wan.down", "link.down"})
+ORDINALS = (
+    N_("first"),
+    N_("second"),
+    N_("third"),
+    N_("fourth"),
+    N_("fifth"),
+    N_("sixth"),
+    N_("seventh"),
+    N_("eighth"),
+    N_("ninth"),
+)
+
 
 def remember(
     findings: Sequence[Finding],
@@ -45,6 +58,8 @@ def remember(
         rows = [
             row for row in (running or {}).get("changes", ()) if row["metric"] == metric and row["labels"].get(label) == subject
         ]
+        if finding.code in LINES and (not rows or rows[-1]["value"] != bad):
+            rows, bad = _beacons((running or {}).get("changes", ()), subject), 0.0
         began = [float(row["time"]) for row in rows if row["value"] == bad]
         if not rows or rows[-1]["value"] != bad:
             continue
@@ -52,6 +67,29 @@ def remember(
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).astimezone().date()
         times = sum(datetime.datetime.fromtimestamp(moment, datetime.UTC).astimezone().date() == today for moment in began)
         form = "%H:%M" if since.date() == today else "%d/%m %H:%M"
-        sentence = translate(N_("Since {time}; times today: {count}."))
-        found[(finding.code, finding.subject)] = sentence.format(time=since.strftime(form), count=times)
+        found[(finding.code, finding.subject)] = _sentence(since.strftime(form), times, translate)
     return found
+
+
+def _beacons(changes: Sequence[Mapping[str, Any]], link: str) -> list[dict[str, float]]:
+    """A line as its ping targets tell it, for an agent that judges lines by the gateway: down while none beyond answers."""
+    states: dict[str, float] = {}
+    found: list[dict[str, float]] = []
+    for row in changes:
+        labels = row["labels"]
+        if row["metric"] == "commune_ping_up" and labels.get("link") == link and not labels["target"].startswith("gateway"):
+            states[labels["target"]] = row["value"]
+            up = float(any(states.values()))
+            if not found or found[-1]["value"] != up:
+                found.append({"value": up, "time": row["time"]})
+    return found
+
+
+def _sentence(since: str, times: int, translate: Translate) -> str:
+    """Since when, and the how manieth time it is today; begun yesterday, it is none of today's."""
+    if not times:
+        return translate(N_("Since {time}.")).format(time=since)
+    if times > len(ORDINALS):
+        return translate(N_("Since {time}; times today: {count}.")).format(time=since, count=times)
+    ordinal = translate(ORDINALS[times - 1])
+    return translate(N_("Since {time}, {ordinal} time today.")).format(time=since, ordinal=ordinal)

@@ -65,20 +65,25 @@ def interval(lost: int, sent: int) -> tuple[float, float]:
 def judge(results: Results) -> list[Finding]:
     """All findings, the root cause first, then other roots by layer and severity, then what they explain."""
     beneath = _beneath(results)
+
+    def explains(name: str, other: str, suspect: Suspect) -> bool:
+        """Does a fault found by the check `name` explain what `other` suspects?"""
+        return name != other and name in (beneath[other] if suspect.stands_on is None else suspect.stands_on)
+
     raised = _merge_uplinks(results, [(name, suspect) for name, result in results.items() for suspect in result.outcome.suspects])
     raised = [(name, suspect) for name, suspect in raised if not _crossed(name, suspect, results)]
     findings = []
     for number, (name, suspect) in enumerate(raised):
-        causes = [other for index, (other, _) in enumerate(raised) if index != number and other in beneath[name]]
-        explained = [dict.fromkeys([later.code]) for other, later in raised if name in beneath[other] and other != name]
+        causes = [other for index, (other, _) in enumerate(raised) if index != number and explains(other, name, suspect)]
+        explained = {other: later.code for other, later in raised if explains(name, other, later)}
         symptoms = [
             code
             for other, result in results.items()
             if name in beneath[other] and result.outcome.status is Status.SKIP
             for code in result.check.symptoms
         ]
-        codes = dict.fromkeys([code for group in explained for code in group] + symptoms)
-        evidence = (name, *(other for other in results if name in beneath[other] and results[other].outcome.suspects))
+        codes = dict.fromkeys([*explained.values(), *symptoms])
+        evidence = (name, *(other for other in results if other in explained))
         codes.pop(suspect.code, None)
         findings.append(
             Finding(

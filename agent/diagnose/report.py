@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.diagnose.codes import CODES, N_
-from agent.diagnose.graph import Result, Status
+from agent.diagnose.graph import NO_TIME, Result, Status
 from agent.diagnose.judge import Finding, is_healthy
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ STATUS_WORDS = {
 _MARKS = {Status.PASS: "+", Status.WARN: "!", Status.FAIL: "x", Status.SKIP: "-", Status.ERROR: "?"}
 _STYLES = {Status.PASS: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim", Status.ERROR: "magenta"}
 _WORST = (Status.SKIP, Status.PASS, Status.ERROR, Status.WARN, Status.FAIL)
-MORE_FINDINGS = 3
-"""Findings told in full on a screen; the others by their codes."""
+MORE_FINDINGS = 2
+"""Kinds of findings beside the first that a screen tells with their next step; the others are only named."""
 EVIDENCE_SHOWN = 2
 _SEVERITY_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "cyan"}
 
@@ -69,8 +69,14 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Healthy or only information."""
-        return is_healthy(list(self.findings))
+        """Healthy or only information, and nothing was left out for want of time."""
+        return is_healthy(list(self.findings)) and not self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Nothing wrong was found, but not everything could be measured in the time: neither healthy nor a fault."""
+        late = any(result.outcome.detail == NO_TIME for result in self.results.values())
+        return late and is_healthy(list(self.findings))
 
 
 def summary(finding: Finding, translate: Translate) -> str:
@@ -102,7 +108,7 @@ def as_json(diagnosis: Diagnosis, translate: Translate) -> str:
         "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "duration_seconds": round(diagnosis.seconds, 3),
         "healthy": diagnosis.healthy,
-        "verdict": None if diagnosis.healthy else diagnosis.findings[0].code,
+        "verdict": None if diagnosis.healthy or diagnosis.is_open else diagnosis.findings[0].code,
         "findings": [
             {
                 "code": finding.code,
@@ -135,6 +141,8 @@ def as_json(diagnosis: Diagnosis, translate: Translate) -> str:
 
 def headline(diagnosis: Diagnosis, translate: Translate) -> str:
     """The verdict in one sentence."""
+    if diagnosis.is_open:
+        return translate(N_("No fault found so far, but the time did not suffice for everything."))
     if diagnosis.healthy:
         return translate(N_("No fault found."))
     return summary(diagnosis.findings[0], translate)
@@ -152,7 +160,7 @@ def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
     """Plain text, no colour, for pipes and files."""
     lines = [headline(diagnosis, translate)]
     for number, finding in enumerate(diagnosis.findings):
-        if number or diagnosis.healthy:
+        if number or diagnosis.healthy or diagnosis.is_open:
             lines += ["", summary(finding, translate)]
         lines.append(f"  {translate(N_('To do'))}: {action(finding, translate)}")
         if past := diagnosis.history.get((finding.code, finding.subject)):
@@ -200,18 +208,21 @@ def show(diagnosis: Diagnosis, translate: Translate, console: Console) -> None:
     for note in diagnosis.notes:
         console.print(f"[dim]* {escape(note)}[/]")
     told = list(diagnosis.findings)
-    for finding in reversed(told[1:MORE_FINDINGS]):
-        console.print(f"\n[{_SEVERITY_STYLES[finding.severity]}]{escape(summary(finding, translate))}[/]")
-        if finding.root and finding.code != told[0].code:
+    alike: dict[str, list[Finding]] = {}
+    for finding in told[1:]:
+        alike.setdefault(finding.code, []).append(finding)
+    for number, (code, (finding, *others)) in reversed(list(enumerate(alike.items()))):
+        gap = "\n" if number < MORE_FINDINGS else ""
+        console.print(f"{gap}[{_SEVERITY_STYLES[finding.severity]}]{escape(summary(finding, translate))}[/]")
+        if others:
+            console.print(f"  {translate(N_('Likewise'))}: {escape(', '.join(one.subject for one in others))}")
+        if finding.root and code != told[0].code and number < MORE_FINDINGS:
             console.print(f"  {translate(N_('To do'))}: {escape(action(finding, translate))}")
-    more = sorted({finding.code for finding in told[MORE_FINDINGS:]})
-    if more:
-        console.print(f"\n[dim]{translate(N_('Also'))}: {', '.join(more)}[/]")
-    style = "bold green" if diagnosis.healthy else _SEVERITY_STYLES[told[0].severity]
+    style = "bold green" if diagnosis.healthy else "bold yellow" if diagnosis.is_open else _SEVERITY_STYLES[told[0].severity]
     console.print(f"\n[{style}]{escape(headline(diagnosis, translate))}[/]")
     if told:
         first = told[0]
-        if diagnosis.healthy:
+        if diagnosis.healthy or diagnosis.is_open:
             console.print(f"[{_SEVERITY_STYLES[first.severity]}]{escape(summary(first, translate))}[/]")
         for why in _why(first, diagnosis)[:EVIDENCE_SHOWN]:
             console.print(f"  [dim]{escape(translate(N_('Known from')))}: {escape(why)}[/]", no_wrap=True, overflow="ellipsis")
@@ -235,7 +246,7 @@ body{{font:16px/1.5 system-ui,"DejaVu Sans",sans-serif;margin:1.5rem auto;max-wi
 .verdict{{border-left:.5rem solid {colour};padding:.3rem 1rem;font-size:1.3rem;font-weight:600}}
 .finding{{margin:1rem 0;padding:.2rem 1rem;border-left:.25rem solid #d0d7de}}.why,footer{{color:#57606a;font-size:.9rem}}
 table{{border-collapse:collapse;width:100%;font-size:.9rem}}td{{padding:.15rem .6rem;border-bottom:1px solid #eaeef2;vertical-align:top}}
-td:first-child{{white-space:nowrap}}.fail{{color:#b42318;font-weight:600}}.warn{{color:#9a6700}}.pass{{color:#1a7f37}}.skip,.error{{color:#6e7781}}
+td{{overflow-wrap:anywhere}}td:nth-child(2){{white-space:nowrap}}.fail{{color:#b42318;font-weight:600}}.warn{{color:#9a6700}}.pass{{color:#1a7f37}}.skip,.error{{color:#6e7781}}
 th{{text-align:left;padding:.8rem .6rem .2rem}}
 </style></head><body><p class="verdict">{headline}</p>{findings}<table>{rows}</table><footer>{footer}</footer></body></html>
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agent.diagnose.graph import Outcome, Status, Suspect
 from agent.diagnose.ground import Ground
@@ -26,6 +26,18 @@ async def series(ground: Ground, address: str, uplink: Uplink) -> Window:
         address, SERIES_PROBES, interval=SERIES_INTERVAL, timeout=SERIES_TIMEOUT, interface=uplink.interface
     )
     return burst.window
+
+
+def pooled(windows: Sequence[Window]) -> list[Window]:
+    """Series over the same line taken together where they tell of the same loss: twice the probes, half the chance.
+
+    Where they differ, one of them tells of the way to its own target, and each stays as it is.
+    """
+    sent, received = sum(one.sent for one in windows), sum(one.received for one in windows)
+    spreads = [interval(one.sent - one.received, one.sent) for one in windows]
+    if max((low for low, _ in spreads), default=0.0) > min((high for _, high in spreads), default=1.0):
+        return list(windows)
+    return [one._replace(sent=sent, received=received) for one in windows]
 
 
 def judge_series(

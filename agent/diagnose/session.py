@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.diagnose.checks import build
-from agent.diagnose.graph import Progress, run
+from agent.diagnose.codes import N_
+from agent.diagnose.graph import NO_TIME, Progress, run
 from agent.diagnose.ground import Ground
 from agent.diagnose.history import remember
 from agent.diagnose.judge import judge
 from agent.diagnose.report import Diagnosis, Translate
 from agent.plan import resolve_uplinks
 from agent.settings import AgentSettings
+from agent.tasks import spawn
 from collectors.machine import Machine
 from collectors.probe.filesystems import Filesystems
 from collectors.probe.icmp import Pinger
 from collectors.probe.surroundings import look
 from collectors.site import Context, Surroundings
 
-WITHIN = 18.0
+WITHIN = 17.5
 WITHIN_QUICK = 3.2
-"""Seconds for the checks, of the 20 (4) that the whole command may take; what a slow start costs is taken off."""
+"""Seconds for everything here, of the 20 (4) that the whole command may take; a slow start leaves less."""
 STATUS_TIMEOUT = 1.0
+CLOSE_WITHIN = 0.2
 
 
 async def diagnose(
@@ -47,7 +49,7 @@ async def diagnose(
         machine: the computer.
         translate: for the sentences that history and notes are told in.
         quick: within 4 seconds, without long series.
-        within: seconds, None for 4 or 20 with what comes before and after.
+        within: seconds until the last check has ended, what comes before the checks included; None for `WITHIN`.
         socket: the running agent's Unix socket.
         surroundings: None to look.
         filesystems: None for the machine's own.
@@ -55,34 +57,39 @@ async def diagnose(
     """
     begin = machine.clock.monotonic()
     started = machine.clock.true()
-    running = await ask_agent(socket)
+    within = within or (WITHIN_QUICK if quick else WITHIN)
+    running = await ask_agent(socket, min(STATUS_TIMEOUT, within / 4))
     found = look(machine) if surroundings is None else surroundings
     uplinks = resolve_uplinks(settings.kinds["links"], found)
     context = Context(machine, settings.core.site, found, uplinks)
     pinger = context.session(Pinger, Pinger)
     ground = Ground(settings, context, pinger, filesystems or Filesystems(machine), quick, running)
     try:
-        results = await run(build(ground), within=within or (WITHIN_QUICK if quick else WITHIN), progress=progress)
+        checks = build(ground)
+        left = within - (machine.clock.monotonic() - begin)
+        results = await run(checks, within=max(left, 0.0), progress=progress)
     finally:
-        for session in context.sessions.values():
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(session.close(), 0.5)
+        closing = [spawn(session.close(), "diagnose/close") for session in context.sessions.values()]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_WITHIN)
     findings = judge(results)
     site = settings.core.site
     facts = {name: str(getattr(site, name)) for name in ("province", "commune", "site", "name", "instance", "zone")}
     gateways = {uplink.gateway: uplink.name for uplink in reversed(uplinks) if uplink.gateway}
     history = remember(findings, running, started, translate, gateways)
     notes = [translate(note) for note in ground.notes]
+    if late := [name for name, result in results.items() if result.outcome.detail == NO_TIME]:
+        notes.append(translate(N_("Not measured for want of time: {checks}.")).format(checks=", ".join(late)))
     return Diagnosis(facts, started, machine.clock.monotonic() - begin, findings, results, history, notes)
 
 
-async def ask_agent(socket: Path | None) -> Mapping[str, Any] | None:
-    """The status of the agent that runs here, None when none answers at once."""
+async def ask_agent(socket: Path | None, within: float = STATUS_TIMEOUT) -> Mapping[str, Any] | None:
+    """The status of the agent that runs here, None when none answers within so many seconds."""
     if socket is None or not socket.exists():
         return None
     import aiohttp  # noqa: PLC0415  only where an agent runs
 
-    timeout = aiohttp.ClientTimeout(total=STATUS_TIMEOUT)
+    timeout = aiohttp.ClientTimeout(total=within)
     try:
         async with (
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(socket)), timeout=timeout) as session,

@@ -29,20 +29,6 @@ _MODULE = "collectors.probe.lan_frames"
 
 
 @dataclass(frozen=True, slots=True)
-class Owners:
-    """Who else answers for an address of this computer.
-
-    Attributes:
-        macs: hardware addresses, lower case; none when the address is ours alone.
-    """
-
-    address: str
-    macs: tuple[str, ...] = ()
-    reason: Reason | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Scan:
     """Who is on a local network.
 
@@ -137,22 +123,26 @@ def is_local_network(interface: Interface) -> bool:
     return any(address.version == 4 for address in private_subnets(interface))
 
 
-async def duplicate_owners(address: str, interface: str, *, seconds: float = 0.7) -> Owners:
-    """Ask who else has an address of this computer (ARP probe of RFC 5227, or duplicate address detection of RFC 4862).
+async def owners_of(addresses: Iterable[str], interface: str, *, seconds: float = 0.7) -> Scan:
+    """Ask who has these addresses (ARP probe of RFC 5227, duplicate address detection of RFC 4862).
+
+    This computer's own answers are not in the result: whoever is told for one of its addresses is another one.
 
     Args:
-        address: IPv4 or IPv6 address, without prefix length.
-        interface: where the address is.
+        addresses: IPv4 and IPv6 addresses of the interface's networks, without prefix length.
+        interface: where to ask.
         seconds: to wait for answers; the start of the process comes on top (about 0.5 s).
     """
-    family = ipaddress.ip_address(address).version
-    job = {"do": "owners", "interface": interface, "seconds": seconds, "own4": [], "own6": []}
-    job["own4" if family == 4 else "own6"] = [address]
+    asked = list(addresses)
+    versions: dict[int, list[str]] = {4: [], 6: []}
+    for address in asked:
+        versions[ipaddress.ip_address(address).version].append(address)
+    job = {"do": "owners", "interface": interface, "seconds": seconds, "own4": versions[4], "own6": versions[6]}
     try:
         answer = await _frames(job, START + seconds + 1)
     except ChildError as error:
-        return Owners(address, (), error.reason, str(error))
-    return Owners(address, tuple(mac for _, mac in answer["found"]))
+        return Scan({}, len(asked), error.reason, str(error))
+    return Scan(_hosts(answer), len(asked))
 
 
 async def scan(interface: Interface, *, rate: float = RATE) -> Scan:
@@ -184,10 +174,7 @@ async def scan(interface: Interface, *, rate: float = RATE) -> Scan:
         answer = await _frames(job, START + 2 * len(asked) / rate + 4)
     except ChildError as error:
         return Scan({}, len(asked), error.reason, str(error))
-    hosts: dict[str, tuple[str, ...]] = {}
-    for address, mac in answer["found"]:
-        hosts[address] = (*hosts.get(address, ()), mac)
-    return Scan(hosts, len(asked))
+    return Scan(_hosts(answer), len(asked))
 
 
 async def dhcp_offers(interface: str, seconds: float = 3.0) -> Offers:
@@ -249,6 +236,14 @@ def lease_faults(offer: Offer, gateway: str | None) -> tuple[str, ...]:
 
 def _outside(address: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
     return ipaddress.ip_address(address) not in subnet
+
+
+def _hosts(answer: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Address to the MACs that answered for it."""
+    hosts: dict[str, tuple[str, ...]] = {}
+    for address, mac in answer["found"]:
+        hosts[address] = (*hosts.get(address, ()), mac)
+    return hosts
 
 
 async def _frames(job: dict[str, Any], deadline: float) -> dict[str, Any]:

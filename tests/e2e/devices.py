@@ -14,13 +14,13 @@ PRINTER = "1.3.6.1.2.1.25.3.5.1"
 MAINS, BATTERY = 3, 5
 
 
-def _ups(source: int, *, battery: int = 2) -> str:
+def ups(source: int, *, battery: int = 2) -> str:
     """UPS-MIB (RFC 1628): upsOutputSource, upsBatteryStatus, minutes and charge left."""
     figures = {"2.1.0": battery, "2.3.0": 42, "2.4.0": 87, "4.1.0": source}
     return "\n".join(f"override {UPS}.{oid} integer {value}" for oid, value in figures.items())
 
 
-def _printer(errors: str) -> str:
+def printer(errors: str) -> str:
     """hrPrinterStatus idle and hrPrinterDetectedErrorState (RFC 2790)."""
     return (
         "override 1.3.6.1.2.1.25.3.2.1.2.1 object_id 1.3.6.1.2.1.25.3.1.5\n"
@@ -28,7 +28,7 @@ def _printer(errors: str) -> str:
     )
 
 
-def _device(options: str) -> Callable[[Bench], AbstractContextManager[None]]:
+def device(options: str) -> Callable[[Bench], AbstractContextManager[None]]:
     """The machine with this configuration; with none it is switched off."""
 
     @contextlib.contextmanager
@@ -54,10 +54,10 @@ def _device(options: str) -> Callable[[Bench], AbstractContextManager[None]]:
 
 
 DEVICES = (
-    Fault("SNMP device gone", ("device.unreachable",), _device("")),
-    Fault("UPS on battery", ("ups.on_battery",), _device(_ups(BATTERY))),
-    Fault("UPS with a depleted battery", ("device.health",), _device(_ups(MAINS, battery=4))),
-    Fault("printer without paper", ("printer.attention",), _device(_printer('"@"'))),
-    Fault("UPS on mains", (None,), _device(_ups(MAINS))),
-    Fault("printer idle", (None,), _device(_printer('""'))),
+    Fault("SNMP device gone", ("device.unreachable",), device("")),
+    Fault("UPS on battery", ("ups.on_battery",), device(ups(BATTERY))),
+    Fault("UPS with a depleted battery", ("device.health",), device(ups(MAINS, battery=4))),
+    Fault("printer without paper", ("printer.attention",), device(printer('"@"'))),
+    Fault("UPS on mains", (None,), device(ups(MAINS))),
+    Fault("printer idle", (None,), device(printer('""'))),
 )

@@ -48,8 +48,11 @@ class Authority:
         extensions = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
         self._request(self.key, name, "-x509", "-days", "3650", *extensions, "-out", str(self.file))
 
-    def issue(self, names: Iterable[str], *, days: int = 90) -> Certificate:
-        """A server certificate for host names and addresses.  A negative `days` makes one that has expired."""
+    def issue(self, names: Iterable[str], *, days: int = 90, ahead: int = 0) -> Certificate:
+        """A server certificate for host names and addresses.
+
+        A negative `days` makes one that has expired, `ahead` one that holds only in so many days.
+        """
         self._count += 1
         names = list(names)
         stem = self.directory / f"leaf{self._count}"
@@ -58,20 +61,21 @@ class Authority:
         alternative = ",".join(("IP:" if _is_address(name) else "DNS:") + name for name in names)
         settings = stem.with_suffix(".ext")
         settings.write_text(f"subjectAltName={alternative}\nextendedKeyUsage=serverAuth\n", encoding="utf-8")
-        if days < 0:
-            self._expired(names, key, chain, days)
+        if days < 0 or ahead:
+            starts = datetime.timedelta(days=ahead or days - 90)
+            self._dated(names, key, chain, starts, starts + datetime.timedelta(days=90))
             return Certificate(chain, key)
         issuer = ["-CA", str(self.file), "-CAkey", str(self.key), "-set_serial", str(1000 + self._count)]
         term = ["-days", str(days), "-extfile", str(settings), "-out", str(chain)]
         _openssl("x509", "-req", "-in", str(request), *issuer, *term)
         return Certificate(chain, key)
 
-    def _expired(self, names: list[str], key: Path, chain: Path, days: int) -> None:
-        """The openssl command refuses to look back, so the one that has expired is built by the library."""
+    def _dated(self, names: list[str], key: Path, chain: Path, starts: datetime.timedelta, ends: datetime.timedelta) -> None:
+        """The openssl command knows no beginning but now, so others are built by the library; both from now on."""
         issuer = load_pem_x509_certificate(self.file.read_bytes())
         own = load_pem_private_key(key.read_bytes(), None)
         signer = load_pem_private_key(self.key.read_bytes(), None)
-        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        now = datetime.datetime.now(datetime.UTC)
         alternative = [IPAddress(ipaddress.ip_address(n)) if _is_address(n) else DNSName(n) for n in names]
         made = (
             CertificateBuilder()
@@ -79,8 +83,8 @@ class Authority:
             .issuer_name(issuer.subject)
             .public_key(own.public_key())  # type: ignore[arg-type]  # what `_request` made
             .serial_number(2000 + self._count)
-            .not_valid_before(ends - datetime.timedelta(days=90))
-            .not_valid_after(ends)
+            .not_valid_before(now + starts)
+            .not_valid_after(now + ends)
             .add_extension(SubjectAlternativeName(alternative), critical=False)
             .sign(signer, SHA256())  # type: ignore[arg-type]
         )

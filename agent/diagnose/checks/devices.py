@@ -75,7 +75,7 @@ def judge_reading(name: str, reading: Reading) -> Outcome:
         runtime, charge = _value(reading, families.UPS_RUNTIME), _value(reading, families.UPS_CHARGE)
         left = time_span(runtime) if runtime is not None else percent(charge) if charge is not None else "?"
         suspects.append(Suspect("ups.on_battery", name, {"left": left}))
-    sensors = [labels for labels in _states(reading, families.DEVICE_SENSOR_STATE) if labels[-1] in BAD_SENSOR_STATES]
+    sensors = [labels for labels in _states(reading, families.DEVICE_SENSOR_STATE) if _is_bad(*labels[-2:])]
     if sensors:
         suspects.append(Suspect("device.health", name, {"detail": ", ".join(f"{one[1]} {one[2]}" for one in sensors)}))
     suspects += _printer(name, reading)
@@ -83,6 +83,11 @@ def judge_reading(name: str, reading: Reading) -> Outcome:
     detail = " ".join(facts[1:3]) if facts else "up"
     worst = Status.PASS if not suspects else Status.WARN
     return Outcome(worst, "; ".join([detail, *(s.facts.get("detail", s.code) for s in suspects)]), {}, tuple(suspects))
+
+
+def _is_bad(sensor: str, state: str) -> bool:
+    """A battery that is low will not last; a temperature or load that is low is none to worry about."""
+    return state in BAD_SENSOR_STATES or (state == "low" and "battery" in sensor.lower())
 
 
 def _printer(name: str, reading: Reading) -> list[Suspect]:

@@ -8,7 +8,7 @@ from functools import partial
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
 from collectors.model import Reason
-from collectors.probe.lan import Offer, dhcp_offers, duplicate_owners, is_local_network, rogue_offers
+from collectors.probe.lan import Offer, dhcp_offers, is_local_network, owners_of, rogue_offers
 
 OFFER_SECONDS = 2.5
 
@@ -37,12 +37,17 @@ def build(ground: Ground) -> list[Check]:
 
 
 async def _duplicate(ground: Ground, address: str, name: str, _: Results) -> Outcome:
-    owners = await duplicate_owners(address, name)
-    if owners.reason is not None:
-        return _unseen(ground, owners.reason, owners.detail)
-    if owners.macs:
-        facts = {"address": address, "other": ", ".join(owners.macs)}
-        return Outcome(Status.FAIL, f"{address}: {facts['other']}", {}, (Suspect("address.duplicate", name, facts),), holds=True)
+    """Nobody else has our address, and one machine alone has the gateway's."""
+    gateways = {uplink.gateway for uplink in ground.context.uplinks if uplink.interface == name and uplink.gateway}
+    near = [gateway for gateway in sorted(gateways) if ":" not in gateway]
+    found = await owners_of((address, *near), name)
+    if found.reason is not None:
+        return _unseen(ground, found.reason, found.detail)
+    for asked, allowed in ((address, 0), *((gateway, 1) for gateway in near)):
+        macs = found.hosts.get(asked, ())
+        if len(macs) > allowed:
+            suspect = Suspect("address.duplicate", name, {"address": asked, "other": ", ".join(macs)})
+            return Outcome(Status.FAIL, f"{asked}: {', '.join(macs)}", {}, (suspect,), holds=True)
     return Outcome(Status.PASS, address)
 
 

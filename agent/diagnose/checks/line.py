@@ -10,12 +10,13 @@ import urllib.parse
 from dataclasses import replace
 from functools import partial
 
-from agent.diagnose.checks.services import proxy_of
+from agent.diagnose.checks.services import PROXY_TIMEOUT, proxy_of, refused_by_proxy
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
-from agent.diagnose.judge import CONTRACT_SHARE, SATURATED_SHARE
-from agent.diagnose.series import QUICK_PROBES, judge_series, series
+from agent.diagnose.judge import CONTRACT_SHARE, RTT_SLOW_SECONDS, SATURATED_SHARE
+from agent.diagnose.series import QUICK_PROBES, judge_series, pooled, series
 from agent.diagnose.words import data_rate, milliseconds, percent
+from agent.tasks import spawn
 from collectors.model import Reason
 from collectors.probe import counters
 from collectors.probe.http import Request, fetch
@@ -24,6 +25,7 @@ from collectors.probe.tcp import measure
 from collectors.probe.trace import trace
 from collectors.site import Uplink
 
+PINGS_ALONE = 1.0
 FALLBACK_PORTS = (53, 443)
 """Where a beacon that answers no ping is knocked at."""
 BUSY_BYTES_PER_SECOND = 60_000
@@ -31,7 +33,6 @@ BUSY_BYTES_PER_SECOND = 60_000
 QUEUE_SECONDS = 0.025
 """What a full queue adds to the quickest round trip."""
 BEACONS_JUDGED = 2
-PROXY_TIMEOUT = 4.0
 TRAFFIC_SAMPLES = 16
 TRAFFIC_INTERVAL = 0.25
 EVEN_VARIATION = 0.2
@@ -84,20 +85,16 @@ def _facts(uplink: Uplink) -> dict[str, str]:
 async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
     """A quorum of beacons answers pings or, where pings are blocked, connections."""
     beacons = ground.beacons(uplink)
-    quorum = min(uplink.settings.quorum, len(beacons))
-    bursts = await asyncio.gather(
-        *(
-            ground.pinger.ping(beacon, QUICK_PROBES, interval=0.12, timeout=ground.wait(1.5), interface=uplink.interface)
-            for beacon in beacons
-        )
-    )
-    answered = [beacon for beacon, burst in zip(beacons, bursts, strict=True) if burst.window.received]
-    rtts = [min(burst.window.rtts) for burst in bursts if burst.window.rtts]
-    data = {"beacons": list(beacons), "answered": answered}
-    if len(answered) >= quorum:
-        return Outcome(Status.PASS, f"{len(answered)}/{len(beacons)} {milliseconds(min(rtts))}", data)
-    if any(burst.reason is Reason.NO_PERMISSION for burst in bursts):
-        ground.note_ping()
+    knocking = spawn(_knock(ground, uplink, beacons), f"knock/{uplink.name}")
+    try:
+        return await _judge_line(ground, uplink, beacons, knocking, results)
+    finally:
+        knocking.cancel()
+
+
+async def _knock(ground: Ground, uplink: Uplink, beacons: tuple[str, ...]) -> bool:
+    """Does a beacon answer at a port? Asked only when the pings have been out for a while."""
+    await asyncio.sleep(ground.wait(PINGS_ALONE))
     knocks = await asyncio.gather(
         *(
             measure(beacon, port, timeout=ground.wait(2.0), clock=ground.machine.clock, interface=uplink.interface)
@@ -105,7 +102,37 @@ async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
             for port in FALLBACK_PORTS
         )
     )
-    if any(knock.fault is None or knock.fault.reason is Reason.REFUSED for knock in knocks):
+    return any(knock.fault is None or knock.fault.reason is Reason.REFUSED for knock in knocks)
+
+
+async def _judge_line(
+    ground: Ground,
+    uplink: Uplink,
+    beacons: tuple[str, ...],
+    knocking: asyncio.Task[bool],
+    results: Results,
+) -> Outcome:
+    quorum = min(uplink.settings.quorum, len(beacons))
+    bursts = await asyncio.gather(
+        *(
+            ground.pinger.ping(
+                beacon, QUICK_PROBES, interval=ground.pace(0.12), timeout=ground.wait(1.5), interface=uplink.interface
+            )
+            for beacon in beacons
+        )
+    )
+    answered = [beacon for beacon, burst in zip(beacons, bursts, strict=True) if burst.window.received]
+    rtts = [statistics.median(burst.window.rtts) for burst in bursts if burst.window.rtts]
+    data = {"beacons": list(beacons), "answered": answered}
+    if len(answered) >= quorum and ground.quick and min(rtts) > RTT_SLOW_SECONDS:
+        # Without a series, these few answers are all that tells the delay.
+        suspect = Suspect("wan.slow", uplink.name, {**_facts(uplink), "rtt": milliseconds(min(rtts))})
+        return Outcome(Status.FAIL, milliseconds(min(rtts)), data, (suspect,), holds=True)
+    if len(answered) >= quorum:
+        return Outcome(Status.PASS, f"{len(answered)}/{len(beacons)} {milliseconds(min(rtts))}", data)
+    if any(burst.reason is Reason.NO_PERMISSION for burst in bursts):
+        ground.note_ping()
+    if await knocking:
         return Outcome(Status.WARN, f"no echo, {FALLBACK_PORTS} open", {**data, "tcp": True})
     suspect = Suspect("link.down", uplink.name, _facts(uplink))
     before = results.get(f"gateway:{uplink.interface}")
@@ -113,7 +140,8 @@ async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         # Nothing came from the router nor through it: that it answers ARP does not make it work.
         suspect = Suspect("gateway.unreachable", uplink.gateway)
     by_proxy = await _by_proxy(ground)
-    return by_proxy or Outcome(Status.FAIL, f"{len(answered)}/{len(beacons)}", data, (suspect,))
+    detail = f"{len(answered)}/{len(beacons)} ({', '.join(beacons)})"
+    return by_proxy or Outcome(Status.FAIL, detail, data, (suspect,))
 
 
 async def _by_proxy(ground: Ground) -> Outcome | None:
@@ -129,6 +157,8 @@ async def _by_proxy(ground: Ground) -> Outcome | None:
     answers = await asyncio.gather(*(fetch(request, clock=clock, environ=environ) for request in requests))
     if any(answer.fault is None or answer.fault.reason is Reason.TLS for answer in answers):
         return Outcome(Status.WARN, "only by the proxy")
+    if all(refused_by_proxy(answer) for answer in answers):
+        return Outcome(Status.SKIP, "only by the proxy, which refuses")
     return None
 
 
@@ -146,7 +176,7 @@ async def _quality(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
     )
     judged = [
         (judge_series(one, uplink.name, lossy="wan.lossy", slow="wan.slow", jittery="wan.jitter", facts=_facts(uplink)), one)
-        for one in windows
+        for one in pooled(windows)
     ]
     # What only one beacon suffers from is on the way to that beacon, not on this line.
     outcome, window = min(judged, key=lambda pair: len(pair[0].suspects))
@@ -219,13 +249,25 @@ async def _captive(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
     requests = [Request(f"http://{host}/", "GET", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
     # Without the proxy: a login page stands in front of it.
     answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
-    carries = results[f"uplink:{uplink.name}"].outcome.status is Status.PASS
+    carries = results[f"uplink:{uplink.name}"].outcome.carries
     for request, answer in zip(requests, answers, strict=True):
         asked, led = urllib.parse.urlsplit(request.url).hostname, urllib.parse.urlsplit(answer.url).hostname
-        if answer.status == NETWORK_LOGIN or (answer.redirects and led != asked and not carries):
+        elsewhere = bool(answer.redirects) and led != asked
+        # Where nothing gets through, whoever answers plain HTTP all the same stands in between.
+        odd = elsewhere or (answer.status is not None and not carries)
+        if answer.status == NETWORK_LOGIN or (odd and not await _is_genuine(ground, uplink, hosts)):
             suspect = Suspect("wan.captive_portal", uplink.name, {**_facts(uplink), "portal": led or ""})
-            return Outcome(Status.FAIL, f"{asked} -> {led}", {"portal": led}, (suspect,))
+            return Outcome(Status.FAIL, f"{asked} -> {led if elsewhere else answer.status}", {"portal": led}, (suspect,))
     return Outcome(Status.PASS, "")
+
+
+async def _is_genuine(ground: Ground, uplink: Uplink, hosts: list[str]) -> bool:
+    """Does one of them prove by certificate that it is itself? A login page cannot, whatever it lets through."""
+    clock = ground.machine.clock
+    requests = [Request(f"https://{host}/", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
+    requests = [replace(request, follow_redirects=False) for request in requests]
+    answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
+    return any(answer.verified for answer in answers)
 
 
 async def _mtu(uplink: Uplink, results: Results) -> Outcome:
@@ -282,12 +324,17 @@ async def _ipv6(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     beacons = ground.beacons(uplink, 6)
     bursts = await asyncio.gather(
         *(
-            ground.pinger.ping(beacon, QUICK_PROBES, interval=0.12, timeout=ground.wait(1.5), interface=uplink.interface)
+            ground.pinger.ping(
+                beacon, QUICK_PROBES, interval=ground.pace(0.12), timeout=ground.wait(1.5), interface=uplink.interface
+            )
             for beacon in beacons
         )
     )
     if any(burst.window.received for burst in bursts):
         return Outcome(Status.PASS, beacons[0])
     return Outcome(
-        Status.FAIL, f"0/{len(beacons)}", {}, (Suspect("ipv6.broken", uplink.interface or uplink.name, _facts(uplink)),)
+        Status.FAIL,
+        f"0/{len(beacons)} ({', '.join(beacons)})",
+        {},
+        (Suspect("ipv6.broken", uplink.interface or uplink.name, _facts(uplink)),),
     )

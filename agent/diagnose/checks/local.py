@@ -146,6 +146,8 @@ async def _route(ground: Ground, results: Results) -> Outcome:
         return Outcome(Status.FAIL, detail, {"routes": len(routes)}, (Suspect("route.none", stranded[0]),), holds=True)
     if routes:
         return Outcome(Status.PASS, detail, {"routes": len(routes)})
+    if not ground.interfaces():
+        return Outcome(Status.FAIL, "no network card", {"routes": 0}, (Suspect("interface.down", "LAN"),))
     masked = any(s.code == "address.mask" for result in results.values() for s in result.outcome.suspects)
     holders = [name for name in ground.interfaces() if results[f"address:{name}"].outcome.carries]
     # A wrong mask is why the system refused the gateway: it has been told already.
@@ -154,7 +156,9 @@ async def _route(ground: Ground, results: Results) -> Outcome:
 
 
 async def _gateway(ground: Ground, interface: str, gateway: str, _: Results) -> Outcome:
-    burst = await ground.pinger.ping(gateway, QUICK_PROBES, interval=0.1, timeout=ground.wait(1.0), interface=interface)
+    burst = await ground.pinger.ping(
+        gateway, QUICK_PROBES, interval=ground.pace(0.1), timeout=ground.wait(1.0), interface=interface
+    )
     window = burst.window
     data = {"address": gateway, "sent": window.sent, "received": window.received}
     if window.received and window.rtt is not None:

@@ -13,12 +13,14 @@ from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import DEFAULT_BEACONS, Ground
 from agent.diagnose.judge import DNS_SLOW_SECONDS
 from agent.diagnose.words import milliseconds
+from collectors.model import Reason
 from collectors.probe import tls
 from collectors.probe.dns import DnsResult, ask
 from collectors.wire.neighbours import parse_arp
 
 ASK_TIMEOUT = 4.5
 """Just below the five seconds after which programs give a resolver up (resolv.conf(5)); the question is repeated once."""
+LOCAL_TIMEOUT = 2.0
 NXDOMAIN = 3
 RCODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _LOCAL = tuple(
@@ -34,17 +36,18 @@ REFERENCES = DEFAULT_BEACONS[4]
 
 def build(ground: Ground) -> list[Check]:
     """The checks of layer 5."""
-    surroundings = ground.context.surroundings
     uplinks = tuple(f"uplink:{uplink.name}" for uplink in ground.context.uplinks)
     quality = tuple(f"{kind}:{uplink.name}" for uplink in ground.context.uplinks for kind in ("quality", "saturation", "captive"))
     gateways = tuple(f"gateway:{uplink.interface}" for uplink in ground.context.uplinks)
     qualities = tuple(f"gateway-quality:{uplink.interface}" for uplink in ground.context.uplinks)
     checks = []
     configured = ground.settings.kinds["dns"].servers
-    servers = surroundings.resolvers if configured == "auto" else configured
+    entered = ground.context.surroundings.resolvers if configured == "auto" else tuple(configured)
+    servers = ground.resolvers() if configured == "auto" else entered
     for server in servers:
         near = _is_near(ground, server)
-        loopback = _is_loopback(server)
+        # Without any name server entered, that is the fault only where everything beneath holds.
+        loopback = _is_loopback(server) and server in entered
         # Without a way out there is no gateway to ask about; the own address is what a server next door still needs.
         local = gateways or tuple(f"address:{name}" for name in ground.interfaces())
         checks.append(
@@ -97,9 +100,19 @@ def portal(ground: Ground) -> str:
 async def _server(ground: Ground, server: str, results: Results) -> Outcome:
     name = portal(ground)
     clock = ground.machine.clock
-    first = await ask(server, name, "A", timeout=2 * ground.wait(ASK_TIMEOUT / 2), clock=clock)
+    # With no line that carries there is little to wait for, and the answer is not judged by its time.
+    timeout = 2 * ground.wait(ASK_TIMEOUT / 2) if _carried(results) else ground.wait(LOCAL_TIMEOUT)
+    # One lost packet must not be taken for a dead server where there is no time to repeat the question.
+    asked = (ask(server, name, "A", timeout=timeout, clock=clock) for _ in range(2 if ground.quick else 1))
+    answers = await asyncio.gather(*asked)
+    first = next((answer for answer in answers if answer.rcode is not None), answers[0])
+    near = _is_near(ground, server)
+    closed = first.fault is not None and first.rcode is None and first.fault.reason is Reason.REFUSED
+    if first.fault is not None and closed and (near or _is_loopback(server)):
+        # The machine itself says that nobody serves names there: no fault of a line explains that.
+        return Outcome(Status.FAIL, first.fault.detail, {}, (Suspect("dns.unreachable", server, stands_on=()),))
     if first.fault is not None and first.rcode is None:
-        if not _carried(results) and _is_near(ground, server) and (":" in server or _is_neighbour(ground, server)):
+        if not _carried(results) and near and (":" in server or _is_neighbour(ground, server)):
             # A forwarder on the router is silent when the line is down; that says nothing about the forwarder.
             return Outcome(Status.WARN, first.fault.detail, {}, holds=False)
         return Outcome(Status.FAIL, first.fault.detail, {}, (Suspect("dns.unreachable", server),))

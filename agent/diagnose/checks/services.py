@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import urllib.parse
 from functools import partial
@@ -17,7 +18,12 @@ from collectors.probe.proxy import Proxy, proxy_for
 from collectors.probe.sockets import split_host_port
 from collectors.probe.tcp import measure
 
+PROXY_TIMEOUT = 4.0
+PROXY_ASKED = 2
+PROXY_PASSWORD = 407
 FETCH_TIMEOUT = 6.0
+LOST_TIMEOUT = 2.5
+"""With no line that carries, what is silent so long will not answer."""
 QUICK_TIMEOUT = 1.5
 
 
@@ -26,8 +32,9 @@ def build(ground: Ground) -> list[Check]:
     uplinks = tuple(f"uplink:{uplink.name}" for uplink in ground.context.uplinks)
     around = ("quality", "saturation", "mtu", "captive")
     soft = tuple(f"{kind}:{uplink.name}" for uplink in ground.context.uplinks for kind in around)
+    captive = tuple(f"captive:{uplink.name}" for uplink in ground.context.uplinks)
     local = tuple(f"gateway-quality:{uplink.interface}" for uplink in ground.context.uplinks)
-    servers = tuple(f"dns:{server}" for server in ground.context.surroundings.resolvers)
+    servers = tuple(f"dns:{server}" for server in ground.resolvers())
     checks = []
     proxies = {proxy.host: proxy for target in ground.settings.kinds["http"].targets if (proxy := proxy_of(ground, target.url))}
     for proxy in proxies.values():
@@ -39,7 +46,7 @@ def build(ground: Ground) -> list[Check]:
             Check(
                 f"service:{target.name}",
                 6,
-                partial(_fetch, ground, target),
+                partial(_fetch, ground, target, (*captive, *(() if through else servers))),
                 needs=(f"proxy:{through.host}:{through.port}",) if through else ("route",),
                 needs_any=() if through else (servers or uplinks),
                 after=() if through else uplinks,
@@ -62,6 +69,12 @@ def build(ground: Ground) -> list[Check]:
     return checks
 
 
+def carried(results: Results) -> bool:
+    """Does any line carry? Without a line that was looked at, it may."""
+    lines = [result.outcome for check, result in results.items() if check.startswith("uplink:")]
+    return not lines or any(line.carries or line.status is Status.SKIP for line in lines)
+
+
 def proxy_of(ground: Ground, url: str) -> Proxy | None:
     """The proxy that the environment names for a URL, None where it names none or none that can be used."""
     try:
@@ -71,19 +84,35 @@ def proxy_of(ground: Ground, url: str) -> Proxy | None:
 
 
 async def _reach_proxy(ground: Ground, proxy: Proxy, _: Results) -> Outcome:
-    result = await measure(proxy.host, proxy.port, timeout=3.0, clock=ground.machine.clock)
+    """The proxy answers, and lets us through: one that asks for a password is as good as none."""
+    clock, environ = ground.machine.clock, ground.machine.environ
+    result = await measure(proxy.host, proxy.port, timeout=ground.wait(3.0), clock=clock)
     subject = f"{proxy.host}:{proxy.port}"
     if result.fault is not None:
         return Outcome(Status.FAIL, result.fault.detail, {}, (Suspect("proxy.unreachable", subject),))
+    asked = [target for target in ground.settings.kinds["http"].targets if proxy_of(ground, target.url) == proxy]
+    requests = [Request(target.url, timeout=ground.wait(PROXY_TIMEOUT)) for target in asked[:PROXY_ASKED]]
+    answers = await asyncio.gather(*(fetch(request, clock=clock, environ=environ) for request in requests))
+    if answers and all(refused_by_proxy(answer) for answer in answers):
+        # It said so itself: no fault of the line explains that.
+        detail = answers[0].fault.detail if answers[0].fault is not None else f"status {answers[0].status}"
+        return Outcome(Status.FAIL, detail, {"refused": True}, (Suspect("proxy.unreachable", subject, stands_on=()),))
     return Outcome(Status.PASS, milliseconds(result.seconds or 0.0))
 
 
-async def _fetch(ground: Ground, target: Any, _: Results) -> Outcome:
+def refused_by_proxy(answer: HttpResult) -> bool:
+    """Did the proxy itself say no (407: it wants a password, 403: it does not allow it)?"""
+    told = answer.fault.detail if answer.fault is not None and answer.fault.reason is Reason.PROXY else ""
+    return answer.status == PROXY_PASSWORD or any(f"answered {status} " in told for status in (403, PROXY_PASSWORD))
+
+
+async def _fetch(ground: Ground, target: Any, misled: tuple[str, ...], results: Results) -> Outcome:
+    """Ask for the page; `misled` are the checks whose faults put somebody else in the service's place."""
     uplink = ground.context.uplink(target.link)
     request = Request(
         target.url,
         target.method,
-        timeout=QUICK_TIMEOUT if ground.quick else FETCH_TIMEOUT,
+        timeout=QUICK_TIMEOUT if ground.quick else FETCH_TIMEOUT if carried(results) else LOST_TIMEOUT,
         follow_redirects=target.follow_redirects,
         interface=uplink.interface if uplink else None,
         ca_file=str(ground.settings.file(target.ca_file)) if target.ca_file else None,
@@ -92,24 +121,26 @@ async def _fetch(ground: Ground, target: Any, _: Results) -> Outcome:
     data: dict[str, Any] = {"status": result.status, "seconds": result.seconds}
     if result.date is not None:
         data["clock_offset_seconds"] = ground.machine.clock.wall() - result.date
-    suspect = _suspect(ground, target, result)
+    suspect = _suspect(ground, target, result, misled)
     if suspect is None:
         return Outcome(Status.PASS, f"{result.status} {milliseconds(result.seconds or 0.0)}", data)
     return Outcome(Status.FAIL, result.fault.detail if result.fault else f"status {result.status}", data, (suspect,))
 
 
-def _suspect(ground: Ground, target: Any, result: HttpResult) -> Suspect | None:
+def _suspect(ground: Ground, target: Any, result: HttpResult, misled: tuple[str, ...]) -> Suspect | None:
+    """What the answer says; somebody who answered was reached, so that a poor line explains none of that."""
     name = target.name
     if result.fault is None:
         if result.status is not None and not is_expected(result.status, target.expect_status):
-            return Suspect("service.error", name, {"status": str(result.status)})
+            return Suspect("service.error", name, {"status": str(result.status)}, stands_on=misled)
         return None
     if result.fault.reason is Reason.TLS:
         # Judged by true time: a wrong clock here makes no certificate expire there.
+        trusted = (*misled, "clock")
         if result.expiry is not None and result.expiry < ground.machine.clock.true():
             expired = datetime.datetime.fromtimestamp(result.expiry, datetime.UTC).date().isoformat()
-            return Suspect("service.tls_expired", name, {"expired": expired})
-        return Suspect("service.tls_untrusted", name, {"why": result.fault.detail.rpartition(": ")[2]})
+            return Suspect("service.tls_expired", name, {"expired": expired}, stands_on=trusted)
+        return Suspect("service.tls_untrusted", name, {"why": result.fault.detail.rpartition(": ")[2]}, stands_on=trusted)
     return Suspect("service.unreachable", name, {"why": result.fault.detail})
 
 

@@ -117,3 +117,21 @@ def test_every_code_of_the_contract_is_there() -> None:
         service.unreachable service.error service.tls_expired service.tls_untrusted device.unreachable device.health ups.on_battery
         printer.attention"""
     assert list(CODES) == contract.split()
+
+
+def test_what_somebody_answered_is_not_explained_by_a_poor_line() -> None:
+    lossy = result("quality:internet", 4, Suspect("wan.lossy", "internet"))
+    error = Suspect("service.error", "portal", stands_on=("dns:a",))
+    rows = (lossy, result("dns:a", 5), result("service:portal", 6, error, stands_on=("quality:internet", "dns:a")))
+    assert [(f.code, f.root, f.explains) for f in judge(results(*rows))] == [
+        ("wan.lossy", True, ()),
+        ("service.error", True, ()),
+    ]
+    lying = result("dns:a", 5, Suspect("dns.wrong_answer", "a"))
+    told = judge(results(lossy, lying, rows[2]))
+    assert [(f.code, f.root, f.explains) for f in told] == [
+        ("wan.lossy", True, ()),
+        ("dns.wrong_answer", True, ("service.error",)),
+        ("service.error", False, ()),
+    ]
+    assert told[1].evidence == ("dns:a", "service:portal")

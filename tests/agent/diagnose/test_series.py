@@ -3,7 +3,7 @@
 import pytest
 
 from agent.diagnose.graph import Outcome, Status
-from agent.diagnose.series import judge_series
+from agent.diagnose.series import judge_series, pooled
 from collectors.probe.icmp_stream import Window
 from tests.agent.diagnose.grounds import codes
 
@@ -39,3 +39,10 @@ def test_delay_and_jitter() -> None:
     assert codes(judged(120, [0.02, 0.08] * 60)) == ["wan.jitter"]
     # Probes that queue behind one another differ little from one to the next, and much over the whole.
     assert codes(judged(120, [0.02 + 0.001 * (number % 60) for number in range(120)])) == ["wan.jitter"]
+
+
+def test_two_series_that_agree_are_one_and_two_that_differ_stay_apart() -> None:
+    few, more, many = (Window(120, 120 - lost, (0.02,) * 100) for lost in (7, 12, 40))
+    assert [(one.sent, one.received) for one in pooled([few, more])] == [(240, 221)] * 2
+    assert pooled([few, many]) == [few, many]
+    assert pooled([]) == []

@@ -50,3 +50,10 @@ async def test_the_running_agent_is_asked_over_its_socket(tmp_path: Path) -> Non
 async def test_a_socket_that_nobody_listens_at_is_no_agent(tmp_path: Path) -> None:
     (tmp_path / "agent.sock").write_text("")
     assert await ask_agent(tmp_path / "agent.sock") is None
+
+
+async def test_what_the_time_did_not_suffice_for_is_told(tmp_path: Path) -> None:
+    machine = Machine(write(tmp_path, {"/proc/stat": "cpu 1 0 1 9 0 0 0 0 0 0\n"}), environ={})
+    found = await diagnose(defaults(), machine, same, within=0.2)
+    assert found.results["cpu"].outcome.detail == "no time left"
+    assert any(note.startswith("Not measured for want of time: ") and "cpu" in note for note in found.notes)

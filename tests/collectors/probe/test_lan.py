@@ -14,9 +14,9 @@ from collectors.probe.lan import (
     Offer,
     Scan,
     dhcp_offers,
-    duplicate_owners,
     is_local_network,
     lease_faults,
+    owners_of,
     private_subnets,
     rogue_offers,
     scan,
@@ -102,7 +102,7 @@ async def test_a_public_address_is_not_scanned() -> None:
 
 
 async def test_no_such_interface() -> None:
-    assert (await duplicate_owners("192.168.1.1", "nosuch0")).reason in {"no_address", "no_permission"}
+    assert (await owners_of(["192.168.1.1"], "nosuch0")).reason in {"no_address", "no_permission"}
 
 
 # The real thing
@@ -118,17 +118,18 @@ def site() -> Iterator[Site]:
 
 
 async def look(addresses: list[str], seconds: float) -> dict[str, Any]:
-    owners = [await duplicate_owners(address.partition("/")[0], "eth0") for address in addresses]
+    plain = [address.partition("/")[0] for address in addresses]
+    owners = await owners_of([*plain, "192.168.1.1"], "eth0")
     offers = await dhcp_offers("eth0", seconds)
     found = await scan(Interface("eth0", tuple(addresses)))
     return {
-        "owners": [list(one.macs) for one in owners],
+        "owners": dict(owners.hosts),
         "servers": offers.servers,
         "offers": [asdict(one) for one in offers.offers],
         "hosts": dict(found.hosts),
         "asked": found.asked,
         "duplicates": list(found.duplicates(addresses)),
-        "reasons": [*(one.reason for one in owners), offers.reason, found.reason],
+        "reasons": [owners.reason, offers.reason, found.reason],
     }
 
 
@@ -140,8 +141,9 @@ def test_a_healthy_network_and_then_thief_and_rogue(site: Site) -> None:
     )
     with site.pc.capture("eth0") as capture:
         healthy = inside(site.pc, look, [*ours, link_local], 2.0)
-    assert healthy["reasons"] == [None] * 5
-    assert healthy["owners"] == [[], [], []]
+    assert healthy["reasons"] == [None] * 3
+    gateway = site.gateway.run(["cat", "/sys/class/net/lan/address"]).stdout.strip()
+    assert healthy["owners"] == {"192.168.1.1": [gateway]}
     assert healthy["servers"] == ["192.168.1.1"]
     assert healthy["offers"][0]["gateways"] == ["192.168.1.1"]
     assert healthy["offers"][0]["lease"] == 3600
@@ -161,8 +163,8 @@ def test_a_healthy_network_and_then_thief_and_rogue(site: Site) -> None:
     thief6 = site.attach("thief6", "2001:db8:1::10/64")
     site.rogue_dhcp()
     ill = inside(site.pc, look, ours, 2.0)
-    assert ill["owners"][0] == [site_mac(site, "thief")]
-    assert ill["owners"][1] == [node_mac(thief6)]
+    stranger, router = [site_mac(site, "thief")], {"192.168.1.1": [gateway]}
+    assert ill["owners"] == {"192.168.1.10": stranger, "2001:db8:1::10": [node_mac(thief6)], **router}
     assert set(ill["servers"]) == {"192.168.1.1", "192.168.1.250"}
     assert set(ill["duplicates"]) == {"192.168.1.10", "2001:db8:1::10"}
 

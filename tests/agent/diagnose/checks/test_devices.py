@@ -49,6 +49,8 @@ def test_every_word_that_is_judged_is_said_by_a_profile() -> None:
         (families.UPS_ON_BATTERY, (), 0.0, None, None),
         (families.DEVICE_SENSOR_STATE, ("Fan 1", "failed"), 1.0, "device.health", None),
         (families.DEVICE_SENSOR_STATE, ("Fan 1", "ok"), 1.0, None, None),
+        (families.DEVICE_SENSOR_STATE, ("Battery", "low"), 1.0, "device.health", None),
+        (families.DEVICE_SENSOR_STATE, ("Temperature", "low"), 1.0, None, None),
         (families.PRINTER_STATE, ("jammed",), 1.0, "printer.attention", "warning"),
         (families.PRINTER_STATE, ("low_toner",), 1.0, "printer.attention", "info"),
         (families.PRINTER_STATE, ("ok",), 1.0, None, None),

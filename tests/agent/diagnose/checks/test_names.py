@@ -57,3 +57,8 @@ def test_where_no_public_service_can_be(address: str, *, local: bool) -> None:
 
 def test_proofs_are_ordered() -> None:
     assert Proof.SILENT < Proof.ANSWERS < Proof.VALID
+
+
+def test_without_any_name_server_entered_this_computer_is_asked_where_a_line_carries(tmp_path: Path) -> None:
+    (found,) = build(ground(tmp_path, Surroundings(SITE.routes, (), SITE.interfaces)))
+    assert (found.id, found.needs, found.needs_any) == ("dns:127.0.0.1", ("route",), ("uplink:eth0",))
