@@ -145,6 +145,7 @@ class Forward:
             from agent.forward.scrape import Scraper  # noqa: PLC0415  the parser only where something is scraped
 
             push.scraper = Scraper(core, self._settings.file, self.clock, push.intake)
+            push.writer.scraper = push.scraper
             await push.scraper.start()
         self._push = push
         push.task = spawn(push.writer.run(), "remote write")
@@ -180,7 +181,7 @@ class Forward:
         if push is None:
             return
         if push.scraper is not None:
-            await push.scraper.stop()
+            await push.scraper.stop(None if final else self._settings.core)
         if push.task is not None:
             push.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

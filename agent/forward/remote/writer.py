@@ -14,6 +14,7 @@ import logging
 import random
 import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agent import selfmon
 from agent.clock import TrueClock
@@ -21,10 +22,13 @@ from agent.forward.gaps import Ledger
 from agent.forward.intake import WAITS, Intake
 from agent.forward.remote.client import AgainError, Answer, Client, Outcome
 from agent.forward.remote.split import Columns, Splitter
-from agent.forward.samples import Description
+from agent.forward.samples import Description, Exemplar
 from agent.forward.spool import Parcel, Spool
 from agent.settings import RemoteWriteSettings
 from collectors.model import Observations
+
+if TYPE_CHECKING:
+    from agent.forward.scrape import Scraper
 
 log = logging.getLogger(__name__)
 FIRST_BATCHES = (4.0, 20.0)
@@ -95,6 +99,9 @@ class RemoteWriter:
         self._strict = False
         self._dateless_since: float | None = None
         self.counts = Counts()
+        self._shown: dict[Description, Exemplar] = {}
+        self.scraper: Scraper | None = None
+        """Knows what the spool does not keep of other exporters: start times, and the newest exemplars."""
 
     def wake(self, lane: int) -> None:
         """Something that must not wait was taken: its lane."""
@@ -260,7 +267,11 @@ class RemoteWriter:
         """
         now = asyncio.get_running_loop().time()
         describe = {one for one in columns if now - self._described.get(one, float("-inf")) >= DESCRIBE_EVERY}
-        answer = await self._client.post(columns, self._intake.created(), describe=describe)
+        created, exemplars = self._intake.created(), {}
+        if self.scraper is not None:
+            created |= self.scraper.created()
+            exemplars = {one: found for one, found in self.scraper.exemplars().items() if self._shown.get(one) != found}
+        answer = await self._client.post(columns, created, describe=describe, exemplars=exemplars)
         self._clock.hear_date(answer.date, answer.sent, answer.received)
         if answer.outcome is Outcome.AGAIN:
             raise AgainError(answer.detail, wait=answer.wait)
@@ -268,6 +279,7 @@ class RemoteWriter:
             raise AgainError(answer.detail, wait=WRONG_ADDRESS_WAIT)
         if answer.outcome is Outcome.TAKEN:
             self._described.update(dict.fromkeys(describe, now))
+            self._shown.update({one: found for one, found in exemplars.items() if one in columns})
         return answer
 
     async def finish(self) -> None:
