@@ -211,7 +211,11 @@ class Forward:
             self.ledger.tick()
 
     async def _maintain(self, push: _Push) -> None:
+        noted = self.clock.wall_base
         while True:
+            if self.clock.base is None and abs(self.clock.wall_base - noted) > 1.0:
+                noted = self.clock.wall_base  # somebody set the clock: the last one is what the next boot goes on with
+                await push.spool.set_boot(self._boot, None, noted)
             await push.spool.maintain(self.clock.true())
             await asyncio.sleep(MAINTAIN_EVERY)
             push.intake.repeat()

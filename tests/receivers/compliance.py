@@ -56,7 +56,8 @@ def become_the_agent(version: str, arguments: list[str]) -> None:
         f"site: {{instance: '{target[1]}'}}\n"  # the cases of 1.0 want the target's address in every sample, the agent's too
         f"listen: 127.0.0.1:{free_port()}\nstate_dir: {folder}/state\nclock: {{servers: ['{os.environ[TIME_SERVER]}']}}\n"
         f"remote_write: {{url: '{url[1]}', protocol: '{protocol}', interval: 1s}}\n"
-        f"scrape: {{targets: [{{job: test, url: 'http://{target[1]}/metrics', interval: 1s, timeout: 1s}}]}}\n",
+        f"scrape: {{targets: [{{job: test, url: 'http://{target[1]}/metrics', interval: 1s, timeout: 1s}}]}}\n"
+        "dns: {queries: []}\nhttp: {targets: []}\npath: {targets: []}\nping: {targets: []}\n",  # nothing to be seen but the target
         encoding="utf-8",
     )
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)

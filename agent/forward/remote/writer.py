@@ -39,6 +39,8 @@ UNPROVEN_WAIT = 10.0
 TIME_WAIT = 4.0
 DATELESS_WAIT = 1800.0
 """Seconds for which a receiver without a usable `Date` is not sent to while no time server answers."""
+NO_LANES_BELOW = 20.0
+"""Where batches are as frequent as heartbeats, an urgent request takes along what waits: fewer requests, all in order of time."""
 LIVE_BATCHES = 2.0
 SHORTEST_LIVE = 60.0
 """What is older than two batches, and than these seconds, is the backlog."""
@@ -175,6 +177,7 @@ class RemoteWriter:
     async def _send_lane(self, lane: int) -> bool:
         """Send the oldest of what is due; of the live data, or of everything where the receiver wants it in order."""
         self._due.lane = None
+        lane = WAITS if self._settings.interval < NO_LANES_BELOW else lane
         since, lane = (None, WAITS) if self._strict else (self._live_since(), lane)
         parcel = await self._spool.fetch(since=since, lane=lane, limit=self._client.chunk)
         if parcel is None:
