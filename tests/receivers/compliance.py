@@ -46,8 +46,8 @@ def become_the_agent(version: str, arguments: list[str]) -> None:
     assert url is not None
     assert target is not None
     if not url[1].startswith("http"):  # the agent says so and ends; the suite as a whole ends with a sender that ends early
-        signal.sigwait({signal.SIGINT})
-        sys.exit(2)
+        signal.signal(signal.SIGINT, lambda *_: os._exit(2))
+        time.sleep(3600)
     protocol = "1.0" if version == "1.0" else "auto"
     folder = Path.cwd() if Path.cwd() != ROOT else Path(tempfile.mkdtemp(prefix="compliance-"))
     (folder / "state").mkdir(exist_ok=True)
