@@ -46,7 +46,8 @@ RTT = Metric("commune_ping_rtt_seconds", MetricType.HISTOGRAM, "Round-trip time 
 JITTER = gauge("commune_ping_jitter_seconds", "Interarrival jitter of round trips (RFC 3550, section 6.4.1).", *SERIES)
 UP = gauge("commune_ping_up", "1 when one of the last three probes was answered.", *SERIES, urgent=True)
 MOS = gauge("commune_ping_mos", "Estimated conversational quality, 1 to 4.5 (ITU-T G.107 E-model).", *SERIES)
-METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS)
+FOREIGN = counter("commune_ping_foreign_packets_total", "ICMP packets on the agent's sockets that answer no probe of its own.")
+METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS, FOREIGN)
 
 BEACONS = ("1.1.1.1", "8.8.8.8")
 """What is pinged beyond the gateway when nothing is configured: public resolvers that answer ICMP everywhere."""
@@ -207,10 +208,31 @@ class PingCollector(Collector):
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 
 
+class ForeignCollector(Collector):
+    """Counts what arrives on the sockets of all targets and belongs to none of them."""
+
+    kind: ClassVar[str] = "ping"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("", interval=READING_INTERVAL)
+        self._context = context
+
+    async def collect(self) -> Reading:
+        """Say what was counted; nothing while there are no sockets."""
+        from collectors.probe.icmp import Pinger  # noqa: PLC0415  as above
+
+        found = Observations()
+        pinger = self._context.sessions.get(Pinger)
+        if isinstance(pinger, Pinger):
+            found.set(FOREIGN, float(pinger.foreign))
+        return Reading(self.kind, self.target, self._context.machine.clock.monotonic(), found.items)
+
+
 def build(settings: PingSettings, context: Context) -> list[Collector]:
-    """One collector per target."""
+    """One collector per target, and one for what belongs to no target."""
     aims = default_aims(context) if settings.targets is None else configured_aims(settings.targets, context)
-    return [PingCollector(aim, settings, context) for aim in aims]
+    collectors: list[Collector] = [PingCollector(aim, settings, context) for aim in aims]
+    return [*collectors, ForeignCollector(context)] if collectors else []
 
 
 def gateway6(context: Context, interface: str | None) -> str | None:

@@ -93,6 +93,7 @@ def last(receiver: Strict, name: str, **labels: str) -> float:
     return receiver.series(name, **labels)[-1][1]
 
 
+@pytest.mark.timing
 async def test_series_get_job_and_instance_and_keep_theirs_under_another_name(tmp_path: Path) -> None:
     async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, site):
         await until(lambda: len(receiver.samples) >= 13, 8)
