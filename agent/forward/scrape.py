@@ -250,12 +250,13 @@ class Target:
         """When the present counters began to count, in milliseconds since 1970, as the target says."""
         return self._created
 
-    def exemplars(self) -> dict[Description, Exemplar]:
-        """The newest exemplar of each series that has one; one without a time of its own has that of its scrape."""
+    def exemplars(self) -> dict[Description, tuple[int, Exemplar]]:
+        """The last scrape's exemplars and its time, milliseconds since 1970; one without a time of its own has that one."""
         found = {}
         for series, ((labels, value, told), moment) in self._exemplars.items():
-            seconds = self._clock.true_at(moment) if told is None else told
-            found[series] = Exemplar(tuple(sorted(labels.items())), value, round(seconds * 1000))
+            scraped = round(self._clock.true_at(moment) * 1000)
+            when = scraped if told is None else round(told * 1000)
+            found[series] = scraped, Exemplar(tuple(sorted(labels.items())), value, when)
         return found
 
     @property
@@ -287,7 +288,7 @@ class Scraper:
         self._session = aiohttp.ClientSession(trust_env=True)
         self._tasks = [spawn(target.run(self._session), f"scrape {target.instance}") for target in self._targets]
 
-    def exemplars(self) -> dict[Description, Exemplar]:
+    def exemplars(self) -> dict[Description, tuple[int, Exemplar]]:
         """As `Target.exemplars`, of all targets."""
         return {series: found for target in self._targets for series, found in target.exemplars().items()}
 

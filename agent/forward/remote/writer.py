@@ -46,6 +46,8 @@ SHORTEST_LIVE = 60.0
 """What is older than two batches, and than these seconds, is the backlog."""
 LAST_WORDS = 0.6
 DESCRIBE_EVERY = 3600.0
+SAME_SCRAPE = 500
+"""Milliseconds by which the estimate of true time may have moved since a scrape: exemplars go with the samples of theirs."""
 STRICT = "receiver_takes_no_late_samples"
 STRICT_FOR = 7 * 86400.0
 
@@ -101,7 +103,6 @@ class RemoteWriter:
         self._strict = False
         self._dateless_since: float | None = None
         self.counts = Counts()
-        self._shown: dict[Description, Exemplar] = {}
         self.scraper: Scraper | None = None
         """Knows what the spool does not keep of other exporters: start times, and the newest exemplars."""
 
@@ -270,10 +271,12 @@ class RemoteWriter:
         """
         now = asyncio.get_running_loop().time()
         describe = {one for one in columns if now - self._described.get(one, float("-inf")) >= DESCRIBE_EVERY}
-        created, exemplars = self._intake.created(), {}
+        created = self._intake.created()
+        exemplars: dict[Description, Exemplar] = {}
         if self.scraper is not None:
             created |= self.scraper.created()
-            exemplars = {one: found for one, found in self.scraper.exemplars().items() if self._shown.get(one) != found}
+            found = self.scraper.exemplars().items()
+            exemplars = {one: what for one, (at, what) in found if one in columns and columns[one][0][-1] > at - SAME_SCRAPE}
         answer = await self._client.post(columns, created, describe=describe, exemplars=exemplars)
         self._clock.hear_date(answer.date, answer.sent, answer.received)
         if answer.outcome is Outcome.AGAIN:
@@ -282,7 +285,6 @@ class RemoteWriter:
             raise AgainError(answer.detail, wait=WRONG_ADDRESS_WAIT)
         if answer.outcome is Outcome.TAKEN:
             self._described.update(dict.fromkeys(describe, now))
-            self._shown.update({one: found for one, found in exemplars.items() if one in columns})
         return answer
 
     async def finish(self) -> None:
