@@ -180,14 +180,16 @@ class Forward:
         push, self._push = self._push, None
         if push is None:
             return
-        if push.scraper is not None:
-            await push.scraper.stop(None if final else self._settings.core)
         if push.task is not None:
             push.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await push.task
         if final:
             push.intake.end()
+        if push.scraper is not None:
+            if final and push.writer is not None:
+                await push.writer.flush()  # the agent's own end does not wait for other exporters
+            await push.scraper.stop(None if final else self._settings.core)
         if push.writer is not None:
             await push.writer.finish()
         await asyncio.to_thread(push.spool.close)
