@@ -45,9 +45,10 @@ bench: packages $(VENV)/.dev  ## what it costs, beside what others cost: one sma
 	@for bench in $(or $(ARGS),$(basename $(notdir $(wildcard tests/bench/bench_*.py)))); do \
 		echo "== $$bench"; $(BIN)/python -m tests.bench.$$bench || exit 1; done
 
-rivals:  ## the benches beside newer rivals that you have built: RIVALS=DIRECTORY (smokeping_prober)
+rivals:  ## beside newer rivals that you have built: RIVALS=DIRECTORY (smokeping_prober, prometheus 3, the compliance suites)
 	@[ -n "$(RIVALS)" ] || { echo "name the directory of what you have built: make rivals RIVALS=DIR"; exit 2; }
-	PATH="$(RIVALS):$$PATH" $(MAKE) --no-print-directory bench ARGS=bench_ping
+	PATH="$(RIVALS):$$PATH" $(MAKE) --no-print-directory bench ARGS="bench_ping bench_receiver"
+	$(BIN)/python -m tests.receivers.compliance $(RIVALS)
 
 golden: $(VENV)/.dev  ## record the golden files anew; review them by diff
 	RECORD_GOLDEN=1 $(BIN)/pytest $(ARGS)

@@ -78,6 +78,22 @@ class ScrapeSettings(Settings, frozen=True):
     targets: tuple[ScrapeTarget, ...] = ()
 
 
+RESERVED_HEADERS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+        "x-prometheus-remote-write-version",
+    }
+)
+"""What users must not be able to set (remote write 1.0, "Protocol"); credentials have settings of their own."""
+
+
 class RemoteWriteSettings(Settings, frozen=True):
     """Section `remote_write`; absent: pull only."""
 
@@ -97,6 +113,10 @@ class RemoteWriteSettings(Settings, frozen=True):
         if sum(value is not None for value in given) > 1:
             message = "write only one of basic_auth, bearer_token and bearer_token_file"
             raise InvalidError("basic_auth", message)
+        for name in self.headers:
+            if name.lower() in RESERVED_HEADERS:
+                where = f"headers.{name}"
+                raise InvalidError(where, "this header is the protocol's own and cannot be set")
 
 
 class SpoolSettings(Settings, frozen=True):

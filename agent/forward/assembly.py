@@ -145,6 +145,7 @@ class Forward:
             from agent.forward.scrape import Scraper  # noqa: PLC0415  the parser only where something is scraped
 
             push.scraper = Scraper(core, self._settings.file, self.clock, push.intake)
+            push.writer.scraper = push.scraper
             await push.scraper.start()
         self._push = push
         push.task = spawn(push.writer.run(), "remote write")
@@ -179,14 +180,16 @@ class Forward:
         push, self._push = self._push, None
         if push is None:
             return
-        if push.scraper is not None:
-            await push.scraper.stop()
         if push.task is not None:
             push.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await push.task
         if final:
             push.intake.end()
+        if push.scraper is not None:
+            if final and push.writer is not None:
+                await push.writer.flush()  # the agent's own end does not wait for other exporters
+            await push.scraper.stop(None if final else self._settings.core)
         if push.writer is not None:
             await push.writer.finish()
         await asyncio.to_thread(push.spool.close)
@@ -210,7 +213,11 @@ class Forward:
             self.ledger.tick()
 
     async def _maintain(self, push: _Push) -> None:
+        noted = self.clock.wall_base
         while True:
+            if self.clock.base is None and abs(self.clock.wall_base - noted) > 1.0:
+                noted = self.clock.wall_base  # somebody set the clock: the last one is what the next boot goes on with
+                await push.spool.set_boot(self._boot, None, noted)
             await push.spool.maintain(self.clock.true())
             await asyncio.sleep(MAINTAIN_EVERY)
             push.intake.repeat()

@@ -243,7 +243,13 @@ class Disks:
 
     def _tell_boot(self, store: Store) -> None:
         if self._boot is not None:
-            store.settle(self._boot[0])
+            boot, _, wall_base = self._boot
+            waiting, in_order = store.settle(boot, wall_base)
+            if waiting:
+                log.warning(
+                    "readings of an earlier boot whose time was never known: they wait for this one's",
+                    extra={"samples": waiting, "of_them_only_put_before_this_boot": in_order},
+                )
             store.set_boot(*self._boot)
 
     def totals(self) -> Totals:

@@ -115,11 +115,10 @@ class Ledger:
             if now - last.monotonic >= SHORTEST:
                 self._insert(last.monotonic, self._boot, now, self._boot, "agent_stopped", "")
             return
-        self._settle(last)
+        shift, boot = self._settle(last)
         unclean = self._power_lost()
         lost = not last.clean if unclean is None else unclean
-        begin = last.monotonic + (last.wall_base if last.base is None else last.base)
-        self._insert(begin, None, now, self._boot, "power_lost" if lost else "machine_off", "")
+        self._insert(last.monotonic + shift, boot, now, self._boot, "power_lost" if lost else "machine_off", "")
 
     def _insert(self, *values: float | str | None) -> None:
         self._db.execute(
@@ -127,14 +126,21 @@ class Ledger:
             values,
         )
 
-    def _settle(self, last: _Alive) -> None:
-        """What was left on an earlier boot's clock gets that boot's best known time."""
-        base = last.wall_base if last.base is None else last.base
+    def _settle(self, last: _Alive) -> tuple[float, str | None]:
+        """What was left on an earlier boot's clock gets that boot's time, or waits for the present boot's (`Store.settle`).
+
+        Returns:
+            What to add to the earlier boot's monotonic time, and whose it is then: None for true time.
+        """
+        shift, boot = last.base, None
+        if shift is None:
+            shift, boot = min(last.wall_base - self._clock.wall_base, -last.monotonic), self._boot
         for side in ("begin", "end"):
             self._db.execute(
-                f"UPDATE gap SET {side} = {side} + ?, {side}_boot = NULL WHERE {side}_boot = ?",  # noqa: S608  constants
-                (base, last.boot),
+                f"UPDATE gap SET {side} = {side} + ?, {side}_boot = ? WHERE {side}_boot = ?",  # noqa: S608  constants
+                (shift, boot, last.boot),
             )
+        return shift, boot
 
     def _resolve(self) -> None:
         base = self._clock.base

@@ -27,6 +27,14 @@ class Description:
     unit: str = field(default="", compare=False)
 
 
+class Exemplar(NamedTuple):
+    """One measurement behind a scraped value (OpenMetrics): labels, value, milliseconds since 1970."""
+
+    labels: Labels
+    value: float
+    time: int
+
+
 class Row(NamedTuple):
     """Values of one moment. `first` is milliseconds since 1970, or of `boot`'s monotonic clock while that is unknown."""
 

@@ -3,25 +3,29 @@
 A windows_exporter or an application on the PC is read in the text format or OpenMetrics, its series get `job` and
 `instance` of the target (a scraped label of that name becomes `exported_…`: honor_labels is off), `up` and the four
 `scrape_…` series are added, and series that disappear get staleness markers, as do all of them when the target does not
-answer. A target that says too much is refused as a whole.
+answer. A target that says too much is refused as a whole. Times are those of the scrape, not what a target says of its
+samples: the clock that it reads is often this PC's. Start times and the newest exemplar of a series ride along with 2.0.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
+import re
 import time
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 
 from agent.forward.intake import WAITS, Intake, describe, external_labels
 from agent.forward.packing import STALE
-from agent.forward.samples import Description
+from agent.forward.samples import Description, Exemplar
 from agent.forward.tls import client_context
 from agent.settings import BasicAuth, Core, ScrapeTarget
 from agent.tasks import spawn
@@ -32,7 +36,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 FIRST_WITHIN = 2.0
+LAST_SCRAPE = 0.4
+"""Seconds for the scrape at a stop of the agent, so that the end of its data is the end of its life."""
 _JUST_AFTER = 0.001
+_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class ScrapeError(Exception):
@@ -49,6 +57,10 @@ class Sample(NamedTuple):
     family: str
     help: str
     unit: str
+    created: float | None = None
+    """When it began to count, in seconds since 1970, where the target says so (OpenMetrics)."""
+    exemplar: tuple[dict[str, str], float, float | None] | None = None
+    """A measurement behind the value: labels, value, seconds since 1970 where told (OpenMetrics)."""
 
 
 def parse(text: str, content_type: str) -> Iterator[Sample]:
@@ -57,16 +69,74 @@ def parse(text: str, content_type: str) -> Iterator[Sample]:
     Raises:
         ValueError: not that format.
     """
+    from prometheus_client import parser  # noqa: PLC0415  only where something is scraped
+
+    exemplars: dict[str, _Exemplar] = {}
     if content_type.startswith("application/openmetrics-text"):
-        from prometheus_client.openmetrics.parser import text_string_to_metric_families  # noqa: PLC0415  only where needed
+        from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415
+
+        try:
+            families = list(strict.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+        except ValueError:  # Prometheus takes counters without `_total` and the like
+            text, exemplars = _as_text_format(text)
+            families = list(parser.text_string_to_metric_families(text))
     else:
-        from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
-    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
+        families = list(parser.text_string_to_metric_families(text))
+    names = set(_SAMPLE_NAME.findall(text))
+    for family in families:
         kind = "" if family.type in {"unknown", "untyped"} else family.type
-        for sample in family.samples:
-            if not sample.name.endswith("_created") or not kind:
-                name = f"{family.name}_total" if kind == "counter" else family.name
-                yield Sample(sample.name, sample.labels, float(sample.value), kind, name, family.documentation, family.unit)
+        name = f"{family.name}_total" if kind == "counter" else family.name
+        if name not in names and kind == "counter" and family.name in names:
+            name = family.name  # the parser adds `_total` to every counter; Prometheus leaves names as they are
+        about = (kind, name, family.documentation, family.unit)
+        begun = {_whose(one.labels): float(one.value) for one in family.samples if kind and one.name == f"{family.name}_created"}
+        for one in family.samples:
+            if kind and one.name == f"{family.name}_created":
+                continue
+            own = name if kind == "counter" and one.name == f"{family.name}_total" else one.name
+            told = one.exemplar
+            exemplar = exemplars.get(_key(own, one.labels)) if told is None else _exemplar(told)
+            yield Sample(own, one.labels, float(one.value), *about, begun.get(_whose(one.labels)), exemplar)
+
+
+_SAMPLE_NAME = re.compile(r"^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)", re.MULTILINE)
+_Exemplar = tuple[dict[str, str], float, float | None]
+_WITH_EXEMPLAR = re.compile(r"(?P<sample>[^#]*) # (?P<labels>\{.*\}) (?P<value>\S+)(?: (?P<time>\S+))?")
+
+
+def _exemplar(told: Any) -> _Exemplar:
+    return told.labels, float(told.value), None if told.timestamp is None else float(told.timestamp)
+
+
+def _key(name: str, labels: dict[str, str]) -> str:
+    return f"{name}{sorted(labels.items())}"
+
+
+def _as_text_format(text: str) -> tuple[str, dict[str, _Exemplar]]:
+    """OpenMetrics as a lenient reader takes it: the same lines in the older format, and the exemplars apart."""
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
+
+    lines, exemplars = [], {}
+    totals = set(re.findall(r"^(\w+)_total\b", text, re.MULTILINE))
+    for line in text.splitlines():
+        about = re.match(r"# (?:TYPE|HELP) (\w+)(.*)", line)
+        if about and about[1] in totals:
+            line = f"{line[:7]}{about[1]}_total{about[2]}"  # noqa: PLW2901  the older format names counters as their samples
+        found = _WITH_EXEMPLAR.fullmatch(line)
+        if found is None:
+            lines.append(line)
+            continue
+        lines.append(found["sample"])
+        read = text_string_to_metric_families(f"{found['sample']}\nexemplar{found['labels']} {found['value']}\n")
+        sample, exemplar = (one for family in read for one in family.samples)
+        time = None if found["time"] is None else float(found["time"])
+        exemplars[_key(sample.name, sample.labels)] = (exemplar.labels, float(exemplar.value), time)
+    return "\n".join(lines) + "\n", exemplars
+
+
+def _whose(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
+    """What tells one counter, histogram or summary of a family from another."""
+    return frozenset((name, value) for name, value in labels.items() if name not in {"le", "quantile"})
 
 
 class Target:
@@ -83,6 +153,8 @@ class Target:
         self._external = {**external_labels(core), **own}
         self._own = own
         self._seen: dict[Description, float] = {}
+        self._created: dict[Description, int] = {}
+        self._exemplars: dict[Description, tuple[_Exemplar, float]] = {}
         self._last = float("-inf")
         self._told = False
 
@@ -105,7 +177,7 @@ class Target:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 samples = parse(*await self._get(session))
-            found = self._take(samples)
+            found = self._take(samples, moment)
             up = 1.0
             self._told = False
         except (aiohttp.ClientError, OSError, ValueError, ScrapeError) as error:
@@ -154,47 +226,97 @@ class Target:
             basic.username, self._file(basic.password_file or "").read_text(encoding="utf-8").strip(), "utf-8"
         )
 
-    def _take(self, samples: Iterable[Sample]) -> dict[Description, float]:
+    def _take(self, samples: Iterable[Sample], moment: float) -> dict[Description, float]:
         found: dict[Description, float] = {}
+        self._created, self._exemplars = {}, {}
         for sample in samples:
+            if not _NAME.fullmatch(sample.name) or not all(map(_LABEL.fullmatch, sample.labels)):
+                message = f"not a name that every receiver takes: {sample.name!r} {sorted(sample.labels)}"
+                raise ScrapeError(message)
             labels = {(f"exported_{name}" if name in self._own else name): value for name, value in sample.labels.items()}
             metadata = {"type": sample.type, "family": sample.family, "help": sample.help, "unit": sample.unit}
-            found[describe(sample.name, labels, self._external, **metadata)] = sample.value
+            description = describe(sample.name, labels, self._external, **metadata)
+            found[description] = sample.value
+            if sample.created is not None and math.isfinite(sample.created):
+                self._created[description] = round(sample.created * 1000)
+            if sample.exemplar is not None:
+                self._exemplars[description] = (sample.exemplar, moment)
             if len(found) > self._settings.max_series:
                 message = f"more than {self._settings.max_series} series (max_series)"
                 raise ScrapeError(message)
         return found
 
+    def created(self) -> dict[Description, int]:
+        """When the present counters began to count, in milliseconds since 1970, as the target says."""
+        return self._created
+
+    def exemplars(self) -> dict[Description, tuple[int, Exemplar]]:
+        """The last scrape's exemplars and its time, milliseconds since 1970; one without a time of its own has that one."""
+        found = {}
+        for series, ((labels, value, told), moment) in self._exemplars.items():
+            scraped = round(self._clock.true_at(moment) * 1000)
+            when = scraped if told is None else round(told * 1000)
+            found[series] = scraped, Exemplar(tuple(sorted(labels.items())), value, when)
+        return found
+
+    @property
+    def identity(self) -> tuple[str, dict[str, str]]:
+        """What makes the series of two settings those of one target."""
+        return self._settings.url, self._external
+
     def end(self) -> None:
-        """The markers of a clean stop, after every value once more."""
+        """The markers of a target that is scraped no more."""
         if self._seen:
             now = max(self._clock.monotonic(), self._last + _JUST_AFTER)
-            self._intake.put(WAITS, now, list(self._seen.items()))
-            self._intake.put(WAITS, now + _JUST_AFTER, [(description, STALE) for description in self._seen])
+            self._intake.put(WAITS, now, [(description, STALE) for description in self._seen])
 
 
 class Scraper:
     """All targets of the section `scrape`."""
 
     def __init__(self, core: Core, file: Callable[[str], Path], clock: TrueClock, intake: Intake) -> None:
-        self._targets = [Target(settings, core, file, clock, intake) for settings in core.scrape.targets]
+        self._parts = file, clock, intake
+        self._targets = self._make(core)
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
+
+    def _make(self, core: Core) -> list[Target]:
+        return [Target(settings, core, *self._parts) for settings in core.scrape.targets]
 
     async def start(self) -> None:
         """Begin scraping."""
         self._session = aiohttp.ClientSession(trust_env=True)
         self._tasks = [spawn(target.run(self._session), f"scrape {target.instance}") for target in self._targets]
 
-    async def stop(self) -> None:
-        """End, with staleness markers for what was scraped."""
+    def exemplars(self) -> dict[Description, tuple[int, Exemplar]]:
+        """As `Target.exemplars`, of all targets."""
+        return {series: found for target in self._targets for series, found in target.exemplars().items()}
+
+    def created(self) -> dict[Description, int]:
+        """As `Target.created`, of all targets."""
+        return {series: moment for target in self._targets for series, moment in target.created().items()}
+
+    async def stop(self, following: Core | None) -> None:
+        """End, with a last scrape; targets that `following` does not name get their markers.
+
+        A stop of the agent (None) leaves the targets as they are, as a stop of Prometheus does: the exporters go on, and
+        will be scraped again.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for target in self._targets:
-            target.end()
-        if self._session is not None:
-            await self._session.close()
+        if self._session is None:
+            return
+        if following is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_SCRAPE):
+                    await asyncio.gather(*(target.scrape(self._session) for target in self._targets), return_exceptions=True)
+        else:
+            kept = [target.identity for target in self._make(following)]
+            for target in self._targets:
+                if target.identity not in kept:
+                    target.end()
+        await self._session.close()
 
 
 def _bare(url: str) -> str:

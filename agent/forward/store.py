@@ -240,20 +240,44 @@ class Store:
                 (boot, base, wall_base),
             )
             if base is not None:
-                self._shift(boot, base)
+                self._shift(boot, base, None)
 
-    def settle(self, present: str) -> None:
-        """Give rows of earlier boots the best times that can still be known: their own reference, else their wall clock."""
+    def settle(self, present: str, wall_base: float) -> tuple[int, int]:
+        """Give rows of earlier boots the best times that can still be known; to be called first with the present boot's first `wall_base`.
+
+        A boot with a reference of its own has true times. One without has its wall clock, which ran on while the machine
+        was off: its rows are told in the present boot's monotonic time by it, and get their true times together with
+        the present boot's. Where the wall clock went back (a dead battery), nothing but the order of the boots is known,
+        and the rows are put right before the present boot: they cannot be later.
+
+        Returns:
+            How many samples wait for the present boot's reference now, and how many of those could only be put in order.
+        """
+        by_wall = in_order = 0
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
-            found = self.db.execute("SELECT id, base, wall_base FROM boot WHERE id != ?", (present,)).fetchall()
-            for boot, base, wall_base in found:
-                self._shift(boot, wall_base if base is None else base)
+            found = self.db.execute(
+                "SELECT id, base, wall_base FROM boot WHERE id != ? ORDER BY rowid DESC", (present,)
+            ).fetchall()
+            for boot, base, wall in found:
+                if base is not None:
+                    self._shift(boot, base, None)
+                    continue
+                count, last = self.db.execute("SELECT SUM(samples), MAX(last) FROM row WHERE boot = ?", (boot,)).fetchone()
+                if count is None:
+                    continue
+                shift = wall - wall_base
+                if last + shift * 1000 > 0:
+                    shift = -last / 1000
+                    in_order += count
+                by_wall += count
+                self._shift(boot, shift, present)
             self.db.execute("DELETE FROM boot WHERE id != ?", (present,))
+        return by_wall, in_order
 
-    def _shift(self, boot: str, base: float) -> None:
+    def _shift(self, boot: str, base: float, to: str | None) -> None:
         shift = round(base * 1000)
-        self.db.execute("UPDATE row SET boot = NULL, first = first + ?, last = last + ? WHERE boot = ?", (shift, shift, boot))
+        self.db.execute("UPDATE row SET boot = ?, first = first + ?, last = last + ? WHERE boot = ?", (to, shift, shift, boot))
 
     # Small facts that must outlive the process.
 

@@ -15,10 +15,12 @@ def client_context(settings: TlsClient, file: Callable[[str], Path]) -> ssl.SSLC
     Raises:
         OSError: a file cannot be read; `ssl.SSLError` among them: it holds no certificate.
     """
-    context = ssl.create_default_context(cafile=str(file(settings.ca_file)) if settings.ca_file else None)
-    if settings.cert_file and settings.key_file:
-        context.load_cert_chain(file(settings.cert_file), file(settings.key_file))
     if settings.insecure_skip_verify:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the trust store, which is most of a megabyte
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    else:
+        context = ssl.create_default_context(cafile=str(file(settings.ca_file)) if settings.ca_file else None)
+    if settings.cert_file and settings.key_file:
+        context.load_cert_chain(file(settings.cert_file), file(settings.key_file))
     return context

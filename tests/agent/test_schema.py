@@ -92,7 +92,7 @@ def test_example_is_complete() -> None:
 # What is wrong beyond the shape of single values: an editor cannot know it.
 BEYOND_A_SCHEMA = {
     "device_auth", "device_parent", "duplicate_key", "duplicate_section", "duration_zero", "gateway", "beacon_name", "label_own",
-    "link_device", "link_port", "link_twice", "link_unknown", "link_unknown_from_environment", "listen_port", "listen_ipv6",
+    "reserved_header", "link_device", "link_port", "link_twice", "link_unknown", "link_unknown_from_environment", "listen_port", "listen_ipv6",
     "listen_from_environment", "duration_from_environment", "password_twice", "quorum", "secret_file_empty", "secret_file_folder",
     "secret_file_missing", "snmp_privacy", "snmp_user", "target_twice", "time_zone", "timeout_zero", "tls_half", "variable_missing",
     "web_config_missing", "web_config_mistake", "week_day", "week_hours", "closed_date", "open_hours", "tag_int",

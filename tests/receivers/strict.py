@@ -28,7 +28,8 @@ message_type { name: "T1" field { name: "l" number: 1 type: TYPE_MESSAGE type_na
 message_type { name: "M1" field { name: "type" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL } field { name: "family" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } field { name: "help" number: 4 type: TYPE_STRING label: LABEL_OPTIONAL } field { name: "unit" number: 5 type: TYPE_STRING label: LABEL_OPTIONAL } }
 message_type { name: "W" field { name: "ts" number: 1 type: TYPE_MESSAGE type_name: ".strict.T1" label: LABEL_REPEATED } field { name: "md" number: 3 type: TYPE_MESSAGE type_name: ".strict.M1" label: LABEL_REPEATED } }
 message_type { name: "M2" field { name: "type" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL } field { name: "help" number: 3 type: TYPE_UINT32 label: LABEL_OPTIONAL } field { name: "unit" number: 4 type: TYPE_UINT32 label: LABEL_OPTIONAL } }
-message_type { name: "T2" field { name: "refs" number: 1 type: TYPE_UINT32 label: LABEL_REPEATED } field { name: "s" number: 2 type: TYPE_MESSAGE type_name: ".strict.S" label: LABEL_REPEATED } field { name: "md" number: 5 type: TYPE_MESSAGE type_name: ".strict.M2" label: LABEL_OPTIONAL } field { name: "created" number: 6 type: TYPE_INT64 label: LABEL_OPTIONAL } }
+message_type { name: "X" field { name: "refs" number: 1 type: TYPE_UINT32 label: LABEL_REPEATED } field { name: "v" number: 2 type: TYPE_DOUBLE label: LABEL_OPTIONAL } field { name: "t" number: 3 type: TYPE_INT64 label: LABEL_OPTIONAL } }
+message_type { name: "T2" field { name: "x" number: 4 type: TYPE_MESSAGE type_name: ".strict.X" label: LABEL_REPEATED } field { name: "refs" number: 1 type: TYPE_UINT32 label: LABEL_REPEATED } field { name: "s" number: 2 type: TYPE_MESSAGE type_name: ".strict.S" label: LABEL_REPEATED } field { name: "md" number: 5 type: TYPE_MESSAGE type_name: ".strict.M2" label: LABEL_OPTIONAL } field { name: "created" number: 6 type: TYPE_INT64 label: LABEL_OPTIONAL } }
 message_type { name: "R" field { name: "sym" number: 4 type: TYPE_STRING label: LABEL_REPEATED } field { name: "ts" number: 5 type: TYPE_MESSAGE type_name: ".strict.T2" label: LABEL_REPEATED } }
 """
 _pool = descriptor_pool.DescriptorPool()
@@ -66,6 +67,7 @@ class Strict:
     heads: list[dict[str, str]] = field(default_factory=list)
     metadata: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     created: dict[Labels, int] = field(default_factory=dict)
+    exemplars: list[tuple[Labels, dict[str, str], float, int]] = field(default_factory=list)
     refuse: Callable[[Labels, int, float], str | None] = lambda *_: None
     fault: Fault | None = None
     speaks: tuple[str, ...] = ("1.0", "2.0")
@@ -141,7 +143,9 @@ class Strict:
             rows += self._rows(labels, series.s)
         for one in message.md:
             self.metadata[one.family] = (one.type, one.help, one.unit)
-        self._once([tuple((label.n, label.v) for label in series.l) for series in message.ts])
+        moments = [(time, key) for key, time, _ in rows]
+        if moments != sorted(moments, key=lambda moment: moment[0]):  # in order of time a series may come again
+            self._once([tuple((label.n, label.v) for label in series.l) for series in message.ts])
         return rows
 
     def _read_2(self, data: bytes) -> list[tuple[Labels, int, float]]:
@@ -159,7 +163,14 @@ class Strict:
             labels = tuple((symbols[name], symbols[value]) for name, value in zip(refs[::2], refs[1::2], strict=True))
             keys.append(labels)
             rows += self._rows(labels, series.s)
+            self._check(not series.created, "field 6 is reserved")
             self._check(series.md.type in range(1, 8), f"no type for {labels}")
+            for one in series.x:
+                own = [symbols[ref] for ref in one.refs]
+                self._check(len(own) % 2 == 0 and own[::2] == sorted(own[::2]), f"labels of an exemplar: {own}")
+                self._check(one.t > 10**12, f"time of an exemplar: {one.t}")
+                used.update(one.refs)
+                self.exemplars.append((labels, dict(zip(own[::2], own[1::2], strict=True)), one.v, one.t))
             if series.md.help or series.md.unit:
                 self.metadata[dict(labels)["__name__"]] = (series.md.type, symbols[series.md.help], symbols[series.md.unit])
             starts = {sample.st for sample in series.s if sample.st}

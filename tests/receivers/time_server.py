@@ -12,7 +12,7 @@ NTP_EPOCH = 2_208_988_800
 
 
 @asynccontextmanager
-async def time_server(now: Callable[[], float | None]) -> AsyncIterator[str]:
+async def time_server(now: Callable[[], float | None], port: int = 0) -> AsyncIterator[str]:
     """`now` gives seconds since 1970, or None to keep silent; yields host:port."""
 
     class Protocol(asyncio.DatagramProtocol):
@@ -27,7 +27,7 @@ async def time_server(now: Callable[[], float | None]) -> AsyncIterator[str]:
                 stamp = struct.pack(">Q", round((moment + NTP_EPOCH) * 2**32) % 2**64)
                 self.transport.sendto(b"\x24\x02\x06\xec" + bytes(20) + data[40:48] + stamp + stamp, addr)
 
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Protocol, local_addr=("127.0.0.1", 0))
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Protocol, local_addr=("127.0.0.1", port))
     host, port = transport.get_extra_info("sockname")
     try:
         yield f"{host}:{port}"

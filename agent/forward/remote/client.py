@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from agent import __version__
-from agent.forward.remote.messages import HEADERS, Columns, Encoder
+from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encoder
 from agent.forward.remote.ways import CONNECT_WITHIN, Remembering, Ways
-from agent.forward.samples import Description
+from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
 from agent.forward.tls import client_context
 from agent.settings import RemoteWriteSettings
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from agent.clock import TrueClock
 
 WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
+OTHERS_WRITTEN = ("X-Prometheus-Remote-Write-Histograms-Written", "X-Prometheus-Remote-Write-Exemplars-Written")
 KEEP_ALIVE = 300.0
 LONGEST_RETRY_AFTER = 600.0
 SLOW, FAST = 4.0, 1.0
@@ -112,21 +113,29 @@ class Client:
         self.chunk = BLOCK_SAMPLES
         """Samples of a request: fewer where a full one takes seconds."""
 
-    async def post(self, columns: Columns, created: Mapping[Description, int], *, describe: Collection[Description]) -> Answer:
+    async def post(
+        self,
+        columns: Columns,
+        created: Mapping[Description, int],
+        *,
+        describe: Collection[Description],
+        exemplars: Mapping[Description, Exemplar] = NO_EXEMPLARS,
+    ) -> Answer:
         """Send samples once (twice when the version had to be negotiated)."""
         samples = sum(len(times) for times, _ in columns.values())
-        answer = await self._post(columns, created, samples, describe=describe)
+
+        def body() -> bytes:
+            return self._encoder.encode(self.version, columns, created, describe=describe, exemplars=exemplars)
+
+        answer = await self._post(body(), samples)
         if answer.outcome is Outcome.HELD and answer.detail.startswith(_OTHER_VERSION) and self._auto:
             self.version = "1.0" if self.version == "2.0" else "2.0"
-            answer = await self._post(columns, created, samples, describe=describe)
+            answer = await self._post(body(), samples)
             if answer.detail.startswith(_OTHER_VERSION):
                 answer.detail = "the receiver takes neither remote write 2.0 nor 1.0"
         return answer
 
-    async def _post(
-        self, columns: Columns, created: Mapping[Description, int], samples: int, *, describe: Collection[Description]
-    ) -> Answer:
-        body = self._encoder.encode(self.version, columns, created, describe=describe)
+    async def _post(self, body: bytes, samples: int) -> Answer:
         begin = time.perf_counter()
         answer = await self._request("POST", body)
         taken = time.perf_counter() - begin
@@ -251,13 +260,15 @@ def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
     """
     written = headers.get(WRITTEN, "")
     count = int(written) if written.isascii() and written.isdigit() else -1
+    if count < 0 and any(name in headers for name in OTHERS_WRITTEN):
+        count = 0  # it speaks 2.0, and what it does not name it has not written
     detail = f"HTTP {status}: {' '.join(text.split())[:DETAIL]}".rstrip(": ")
     if 200 <= status < 300:
         return Answer(Outcome.TAKEN, count, detail)
     if status >= 500 and any(words in text for words in _SAMPLE_FAULTS):
         return Answer(Outcome.REFUSED, 0, detail)
     if status == 429 or status >= 500:
-        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("Retry-After")))
+        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("Retry-After"), headers.get("Date")))
     if status == 415:
         return Answer(Outcome.HELD, 0, f"{_OTHER_VERSION}: {detail}")
     if status in {400, 409, 413, 422}:
@@ -265,17 +276,23 @@ def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
     return Answer(Outcome.HELD, 0, detail)
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110 section 10.2.3): a number or a date."""
+def _retry_after(value: str | None, date: str | None) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110 section 10.2.3): a number, or a date by the clock of the receiver's `Date`."""
     if value is None:
         return None
     if value.strip().isdigit():
         return min(float(value), LONGEST_RETRY_AFTER)
+    moment, now = _moment(value), _moment(date)
+    if moment is None:
+        return None
+    return min(max(0.0, moment - (time.time() if now is None else now)), LONGEST_RETRY_AFTER)
+
+
+def _moment(value: str | None) -> float | None:
     try:
-        moment = email.utils.parsedate_to_datetime(value).timestamp()
+        return email.utils.parsedate_to_datetime(value or "").timestamp()
     except (TypeError, ValueError):
         return None
-    return min(max(0.0, moment - time.time()), LONGEST_RETRY_AFTER)
 
 
 def _say(error: Exception) -> str:

@@ -6,15 +6,19 @@ by name, samples of a series by time, each series once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import cramjam
 
 from agent.forward.remote.proto import Request, WriteRequest
-from agent.forward.samples import Column, Description
+from agent.forward.samples import Column, Description, Exemplar
 
 Columns = Mapping[Description, Column]
+NO_EXEMPLARS: Mapping[Description, Exemplar] = MappingProxyType({})
+SHORT = 10_000
+"""Milliseconds: what a request of 1.0 may span to be written in order of time over all series."""
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3, "gaugehistogram": 4, "summary": 5, "info": 6, "stateset": 7}
 HEADERS = {
     "1.0": {"Content-Type": "application/x-protobuf", "X-Prometheus-Remote-Write-Version": "0.1.0"},
@@ -33,7 +37,13 @@ class Encoder:
         self._heads: dict[Description, bytes] = {}
 
     def encode(
-        self, version: str, columns: Columns, created: Mapping[Description, int], *, describe: Collection[Description]
+        self,
+        version: str,
+        columns: Columns,
+        created: Mapping[Description, int],
+        *,
+        describe: Collection[Description],
+        exemplars: Mapping[Description, Exemplar] = NO_EXEMPLARS,
     ) -> bytes:
         """The body of one request.
 
@@ -42,9 +52,10 @@ class Encoder:
             columns: samples by series.
             created: when a series began to count, milliseconds since 1970, where known (2.0 only).
             describe: series that are sent with help text and unit, which cost more than the samples: now and then.
+            exemplars: measurements behind the newest value of a series (2.0 only).
         """
         message = (
-            self._version_2(columns, created, describe=describe)
+            self._version_2(columns, created, describe=describe, exemplars=exemplars)
             if version == "2.0"
             else self._version_1(columns, describe=describe)
         )
@@ -53,7 +64,7 @@ class Encoder:
     def _version_1(self, columns: Columns, *, describe: Collection[Description]) -> Any:
         request = WriteRequest()
         families: dict[str, Description] = {}
-        for description, (times, values) in columns.items():
+        for description, (times, values) in _in_order_of_time(columns):
             head = self._heads.get(description)
             if head is None:
                 one = WriteRequest().timeseries.add()
@@ -72,7 +83,14 @@ class Encoder:
             request.metadata.add(type=kind, metric_family_name=family, help=description.help, unit=description.unit)
         return request
 
-    def _version_2(self, columns: Columns, created: Mapping[Description, int], *, describe: Collection[Description]) -> Any:
+    def _version_2(
+        self,
+        columns: Columns,
+        created: Mapping[Description, int],
+        *,
+        describe: Collection[Description],
+        exemplars: Mapping[Description, Exemplar],
+    ) -> Any:
         request = Request()
         symbols: dict[str, int] = {"": 0}
         for description, (times, values) in columns.items():
@@ -92,12 +110,31 @@ class Encoder:
                 for time, value in zip(times, values, strict=True):
                     add(value=value, timestamp=time)
             else:
-                series.created_timestamp = start
                 for time, value in zip(times, values, strict=True):
                     add(value=value, timestamp=time, start_timestamp=start if start <= time else 0)
+            exemplar = exemplars.get(description)
+            if exemplar is not None:
+                refs = [symbols.setdefault(text, len(symbols)) for label in exemplar.labels for text in label]
+                series.exemplars.add(labels_refs=refs, value=exemplar.value, timestamp=exemplar.time)
         request.symbols.extend(symbols)
         return request
 
     def forget(self) -> None:
         """Drop the kept labels (series come and go over months)."""
         self._heads.clear()
+
+
+def _in_order_of_time(columns: Columns) -> Iterable[tuple[Description, Column]]:
+    """The entries of a request of 1.0.
+
+    The specification wants order per series. Prometheus itself writes one entry per sample, in order over all series, and
+    its project's suite expects that (case "Timestamp"). Where a request spans seconds only, this is done here too; the
+    batches of minutes have each series once, because its labels would cost more than its samples.
+    """
+    ends = [time for times, _ in columns.values() for time in (times[0], times[-1])]
+    if not ends or max(ends) == min(ends) or max(ends) - min(ends) > SHORT:
+        return columns.items()
+    entries = [
+        (one, ([time], [value])) for one, (times, values) in columns.items() for time, value in zip(times, values, strict=True)
+    ]
+    return sorted(entries, key=lambda entry: entry[1][0][0])

@@ -30,11 +30,12 @@ _VERSION_1: dict[str, dict[str, tuple[int, str]]] = {
 _VERSION_2: dict[str, dict[str, tuple[int, str]]] = {
     "Sample": {"value": (1, "double"), "timestamp": (2, "int64"), "start_timestamp": (3, "int64")},
     "Metadata": {"type": (1, "enum"), "help_ref": (3, "uint32"), "unit_ref": (4, "uint32")},
+    "Exemplar": {"labels_refs": (1, "repeated uint32"), "value": (2, "double"), "timestamp": (3, "int64")},
     "TimeSeries": {
         "labels_refs": (1, "repeated uint32"),
         "samples": (2, "repeated Sample"),
+        "exemplars": (4, "repeated Exemplar"),
         "metadata": (5, "Metadata"),
-        "created_timestamp": (6, "int64"),  # before release candidate 4; since then in each sample
     },
     "Request": {"symbols": (4, "repeated string"), "timeseries": (5, "repeated TimeSeries")},
 }

@@ -14,6 +14,7 @@ import logging
 import random
 import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agent import selfmon
 from agent.clock import TrueClock
@@ -21,10 +22,13 @@ from agent.forward.gaps import Ledger
 from agent.forward.intake import WAITS, Intake
 from agent.forward.remote.client import AgainError, Answer, Client, Outcome
 from agent.forward.remote.split import Columns, Splitter
-from agent.forward.samples import Description
+from agent.forward.samples import Description, Exemplar
 from agent.forward.spool import Parcel, Spool
 from agent.settings import RemoteWriteSettings
 from collectors.model import Observations
+
+if TYPE_CHECKING:
+    from agent.forward.scrape import Scraper
 
 log = logging.getLogger(__name__)
 FIRST_BATCHES = (4.0, 20.0)
@@ -35,11 +39,15 @@ UNPROVEN_WAIT = 10.0
 TIME_WAIT = 4.0
 DATELESS_WAIT = 1800.0
 """Seconds for which a receiver without a usable `Date` is not sent to while no time server answers."""
+NO_LANES_BELOW = 20.0
+"""Where batches are as frequent as heartbeats, an urgent request takes along what waits: fewer requests, all in order of time."""
 LIVE_BATCHES = 2.0
 SHORTEST_LIVE = 60.0
 """What is older than two batches, and than these seconds, is the backlog."""
 LAST_WORDS = 0.6
 DESCRIBE_EVERY = 3600.0
+SAME_SCRAPE = 500
+"""Milliseconds by which the estimate of true time may have moved since a scrape: exemplars go with the samples of theirs."""
 STRICT = "receiver_takes_no_late_samples"
 STRICT_FOR = 7 * 86400.0
 
@@ -95,6 +103,8 @@ class RemoteWriter:
         self._strict = False
         self._dateless_since: float | None = None
         self.counts = Counts()
+        self.scraper: Scraper | None = None
+        """Knows what the spool does not keep of other exporters: start times, and the newest exemplars."""
 
     def wake(self, lane: int) -> None:
         """Something that must not wait was taken: its lane."""
@@ -169,6 +179,7 @@ class RemoteWriter:
     async def _send_lane(self, lane: int) -> bool:
         """Send the oldest of what is due; of the live data, or of everything where the receiver wants it in order."""
         self._due.lane = None
+        lane = WAITS if self._settings.interval < NO_LANES_BELOW else lane
         since, lane = (None, WAITS) if self._strict else (self._live_since(), lane)
         parcel = await self._spool.fetch(since=since, lane=lane, limit=self._client.chunk, hold=True)
         if parcel is None:
@@ -261,7 +272,13 @@ class RemoteWriter:
         """
         now = asyncio.get_running_loop().time()
         describe = {one for one in columns if now - self._described.get(one, float("-inf")) >= DESCRIBE_EVERY}
-        answer = await self._client.post(columns, self._intake.created(), describe=describe)
+        created = self._intake.created()
+        exemplars: dict[Description, Exemplar] = {}
+        if self.scraper is not None:
+            created |= self.scraper.created()
+            found = self.scraper.exemplars().items()
+            exemplars = {one: what for one, (at, what) in found if one in columns and columns[one][0][-1] > at - SAME_SCRAPE}
+        answer = await self._client.post(columns, created, describe=describe, exemplars=exemplars)
         self._clock.hear_date(answer.date, answer.sent, answer.received)
         if answer.outcome is Outcome.AGAIN:
             raise AgainError(answer.detail, wait=answer.wait)
@@ -271,14 +288,20 @@ class RemoteWriter:
             self._described.update(dict.fromkeys(describe, now))
         return answer
 
-    async def finish(self) -> None:
-        """The last words at a clean stop: send what is waiting now, within `LAST_WORDS` seconds."""
+    async def flush(self) -> None:
+        """At a clean stop: send what is waiting now, within `LAST_WORDS` seconds; where that fails, it is not tried again."""
         self._due.lane = WAITS
         self._due.batch = float("inf")
-        with contextlib.suppress(TimeoutError, AgainError):
+        try:
             async with asyncio.timeout(LAST_WORDS):
                 while self._clock.base is not None and self._due.lane is not None and not self._failures:
                     await self._step()
+        except (TimeoutError, AgainError):
+            self._failures += 1
+
+    async def finish(self) -> None:
+        """The last words, and the end."""
+        await self.flush()
         await self._client.close()
 
     def report(self, found: Observations) -> None:

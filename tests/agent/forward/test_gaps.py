@@ -92,6 +92,25 @@ def test_a_gap_that_ends_in_an_unknown_time_is_corrected(tmp_path: Path) -> None
     second.end()
 
 
+@pytest.mark.parametrize(
+    ("off", "begin"), [(30_000.0, 1_700_000_000.0), (-500.0, 1_700_030_000.0 - 20.0)], ids=["ran on", "went back"]
+)
+def test_a_gap_between_boots_of_unknown_time_is_corrected_when_it_is_known(tmp_path: Path, off: float, begin: float) -> None:
+    """The wall clock is three years behind; over the reboot it runs on, or it is reset and nothing but the order is known."""
+    year = 86400.0 * 365
+    first = ledger(tmp_path, Hands(1_700_000_000.0, offset=-3 * year), known=False)
+    first.tick()
+    reborn = Hands(1_700_030_000.0, monotonic=20.0, offset=-3 * year + off - 30_000.0)
+    second = ledger(tmp_path, reborn, "boot-2", known=False)
+    assert told(second)["power_lost"] == 0
+    second._clock.set_base(reborn.true() - reborn.monotonic(), "ntp")
+    (gap,) = second.gaps()
+    assert (gap.reason, gap.end) == ("power_lost", 1_700_030_000.0)
+    assert gap.begin == pytest.approx(begin)
+    assert told(second)["power_lost"] == pytest.approx(gap.seconds)
+    second.end()
+
+
 def test_suspend_is_noticed_by_the_processor_that_slept(tmp_path: Path) -> None:
     hands, slept = Hands(1_700_000_000.0), Slept()
     book = ledger(tmp_path, hands, suspended=slept)

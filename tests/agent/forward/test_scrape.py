@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -117,10 +118,10 @@ async def test_series_get_job_and_instance_and_keep_theirs_under_another_name(tm
         assert receiver.series("scrape_series_added")[0][1] == 9
         assert receiver.metadata["http_requests_total"] == (1, "The total number.", "")
         assert exporter.heads[0]["X-Prometheus-Scrape-Timeout-Seconds"] == "0.25"
+        before = len(exporter.heads)
         await site.stop()
-        assert all(
-            bits(samples[-1][1]) == STALE_BITS for key, samples in receiver.samples.items() if dict(key)["__name__"] == "plain"
-        )
+        assert len(exporter.heads) > before  # once more, and then no markers: the exporter itself goes on
+        assert bits(last(receiver, "plain")) != STALE_BITS
     assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
 
 
@@ -134,9 +135,12 @@ async def test_openmetrics(tmp_path: Path) -> None:
         assert last(receiver, "jobs_total", exported_kind="a", kind="local") == 3
         assert last(receiver, "memory_bytes") == 5
         assert receiver.metadata["memory_bytes"] == (2, "", "bytes")
+        begun = {dict(key)["__name__"]: moment for key, moment in receiver.created.items()}
+        assert begun["jobs_total"] == 1_600_000_000_000
+        assert not [key for key in receiver.samples if dict(key)["__name__"] == "jobs_created"]
 
 
-@pytest.mark.parametrize("how", ["status", "slow", "bytes", "series", "garbage"])
+@pytest.mark.parametrize("how", ["status", "slow", "bytes", "series", "garbage", "names"])
 async def test_a_failed_scrape_is_up_0_and_its_series_end(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
     choices: dict[str, dict[str, object]] = {"bytes": {"max_bytes": Size(1000)}, "series": {"max_series": 20}}
     limits = choices.get(how, {})
@@ -148,7 +152,7 @@ async def test_a_failed_scrape_is_up_0_and_its_series_end(tmp_path: Path, how: s
         elif how == "slow":
             exporter.delay = 0.3
         else:
-            exporter.body = {"garbage": "{{{ not metrics", "bytes": TEXT + "x 1\n" * 300}.get(
+            exporter.body = {"garbage": "{{{ not metrics", "names": '{"m.n", a="b"} 1\n', "bytes": TEXT + "x 1\n" * 300}.get(
                 how, "".join(f"s{n} 1\n" for n in range(21))
             )
         await until(lambda: last(receiver, "up") == 0, 8)
@@ -165,8 +169,77 @@ async def test_a_series_that_disappears_gets_a_marker(tmp_path: Path) -> None:
         assert bits(last(receiver, "lat_seconds_count")) != STALE_BITS
 
 
+async def test_a_target_that_is_scraped_no_more_gets_markers(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver) as (_, site):
+        await until(lambda: any(dict(key)["__name__"] == "plain" for key in receiver.samples), 8)
+        configured = site.settings
+        fields = {name: getattr(configured.core, name) for name in configured.core.__struct_fields__}
+        await site.forward.reload(dataclasses.replace(configured, core=Core(**{**fields, "labels": {"ring": "3", "a": "b"}})))
+        await until(lambda: any(dict(key).get("a") == "b" and dict(key)["__name__"] == "plain" for key in receiver.samples), 8)
+        ended = [
+            bits(samples[-1][1]) == STALE_BITS for key, samples in receiver.samples.items() if dict(key)["__name__"] == "plain"
+        ]
+        assert sorted(ended) == [False, True]
+
+
+LENIENT = """# TYPE requests counter
+requests 1000 # {trace_id="abc",span_id="d"} 999 1234567890.123
+# TYPE jobs counter
+# HELP jobs Done.
+jobs_total{a="b"} 5 # {} 1
+# TYPE lat histogram
+lat_bucket{le="0.1"} 3 # {trace_id="x y # z"} 0.05
+lat_bucket{le="+Inf"} 3
+lat_sum 1
+lat_count 3
+# EOF
+"""
+
+
+def test_openmetrics_that_only_prometheus_would_take() -> None:
+    found = {(sample.name, sample.labels.get("le")): sample for sample in parse(LENIENT, "application/openmetrics-text")}
+    assert found["requests", None].type == "counter"
+    assert found["requests", None].exemplar == ({"trace_id": "abc", "span_id": "d"}, 999, 1234567890.123)
+    assert (found["jobs_total", None].type, found["jobs_total", None].help) == ("counter", "Done.")
+    assert found["jobs_total", None].exemplar == ({}, 1, None)
+    assert found["lat_bucket", "0.1"].exemplar == ({"trace_id": "x y # z"}, 0.05, None)
+    assert found["lat_bucket", "+Inf"].exemplar is None
+
+
+async def test_exemplars_go_with_the_samples_of_their_scrape(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
+        exporter.body, exporter.kind = LENIENT, "application/openmetrics-text; version=1.0.0"
+        await until(lambda: len(receiver.exemplars) >= 3, 8)
+        exporter.body = LENIENT.replace("abc", "def")
+        await until(lambda: any(one[1].get("trace_id") == "def" for one in receiver.exemplars), 8)
+    told = [(dict(key)["__name__"], own, value) for key, own, value, _ in receiver.exemplars]
+    assert ("requests", {"trace_id": "abc", "span_id": "d"}, 999) in told
+    assert len(told) <= 3 * sum(len(samples) for key, samples in receiver.samples.items() if dict(key)["__name__"] == "requests")
+    moments = {dict(key)["__name__"]: time for key, _, _, time in receiver.exemplars}
+    assert moments["requests"] == 1_234_567_890_123
+    assert abs(moments["lat_bucket"] / 1000 - time.time()) < 600  # by the clock of the scrape
+    assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
+
+
+def test_a_counter_keeps_its_name() -> None:
+    text = "# HELP requests All.\n# TYPE requests counter\nrequests 5\n# TYPE jobs_total counter\njobs_total 6\n"
+    found = {sample.name: (sample.value, sample.type, sample.family) for sample in parse(text, "text/plain")}
+    assert found == {"requests": (5, "counter", "requests"), "jobs_total": (6, "counter", "jobs_total")}
+
+
+def test_what_was_created_when_belongs_to_all_of_one_histogram() -> None:
+    text = "# TYPE h histogram\n" + "".join(
+        f'h_bucket{{a="{a}",le="1.0"}} 1\nh_bucket{{a="{a}",le="+Inf"}} 1\nh_count{{a="{a}"}} 1\nh_sum{{a="{a}"}} 1\nh_created{{a="{a}"}} {a}.5\n'
+        for a in (1, 2)
+    )
+    found = list(parse(text + "# EOF\n", "application/openmetrics-text; version=1.0.0"))
+    assert len(found) == 8
+    assert {(sample.labels["a"], sample.created) for sample in found} == {("1", 1.5), ("2", 2.5)}
+
+
 def test_a_parsed_family_says_what_it_is() -> None:
     found = {sample.name: sample for sample in parse(TEXT, "text/plain")}
+    assert {sample.created for sample in found.values()} == {None}
     assert (found["lat_seconds_bucket"].type, found["lat_seconds_bucket"].family) == ("histogram", "lat_seconds")
     assert found["plain"].type == ""
     assert found["q_sum"].type == "summary"

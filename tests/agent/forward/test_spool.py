@@ -122,13 +122,60 @@ def test_times_of_an_unknown_clock_are_corrected_before_they_can_be_fetched(tmp_
         assert times(found) == [1_700_000_001_250]
 
 
-def test_an_earlier_boot_keeps_its_own_reference_or_falls_back_to_its_wall_clock(tmp_path: Path) -> None:
+def test_an_earlier_boot_keeps_its_own_reference(tmp_path: Path) -> None:
     with spool(tmp_path) as found:
         asyncio.run(found.set_boot("boot-1", None, 500.0))
         found.append([row(1000, boot="boot-1")])
+        asyncio.run(found.set_boot("boot-1", 1_700_000_000.0, 500.0))
+        found.append([row(2000, boot="boot-1")])  # written while the clock was being learned
     with spool(tmp_path) as found:
         asyncio.run(found.set_boot("boot-2", None, 900.0))
-        assert times(found) == [501_000]
+        assert times(found) == [1_700_000_001_000, 1_700_000_002_000]
+
+
+def test_boots_without_a_reference_wait_for_one_and_are_corrected_by_the_clock_that_ran_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wall clock three years behind over two reboots; the second boot was 1000 s after the first, the third 500 s later."""
+    behind = 1_600_000_000.0
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-1", None, behind))
+        found.append([row(1000, boot="boot-1")])
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-2", None, behind + 1000))
+        found.append([row(7000, boot="boot-2")])
+        assert times(found) == []
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-3", None, behind + 1500))
+        found.append([row(9000, boot="boot-3")])
+        assert times(found) == []
+        asyncio.run(found.set_boot("boot-3", 1_700_001_500.0, 1_700_001_500.0))  # the system's clock was set meanwhile, too
+        assert times(found) == [1_700_000_001_000, 1_700_001_007_000, 1_700_001_509_000]
+    assert caplog.text.count("whose time was never known") == 2
+    assert {getattr(one, "of_them_only_put_before_this_boot", 0) for one in caplog.records} == {0}
+
+
+def test_a_clock_that_went_back_leaves_only_the_order_of_boots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A dead battery: every boot begins in 2010."""
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-1", None, 1_262_304_000.0))
+        found.append([row(1000, boot="boot-1"), row(61_000, boot="boot-1")])
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-2", None, 1_262_304_000.0))
+        asyncio.run(found.set_boot("boot-2", 1_700_000_000.0, 1_262_304_000.0))
+        assert times(found) == [1_699_999_940_000, 1_700_000_000_000]
+    assert [getattr(one, "of_them_only_put_before_this_boot", None) for one in caplog.records] == [4]
+
+
+def test_a_clock_that_somebody_set_right_before_the_reboot_is_believed(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-1", None, 1_262_304_000.0))
+        found.append([row(1000, boot="boot-1")])
+        asyncio.run(found.set_boot("boot-1", None, 1_700_000_000.0))
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-2", None, 1_700_005_000.0))
+        asyncio.run(found.set_boot("boot-2", 1_700_005_000.5, 1_700_005_000.0))
+        assert times(found) == [1_700_000_001_500]
 
 
 def test_the_byte_bound_drops_the_oldest_and_counts_them(tmp_path: Path) -> None:

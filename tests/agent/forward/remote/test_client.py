@@ -15,6 +15,7 @@ from aiohttp import web
 from agent.forward.remote.client import Client, Outcome, judge
 from agent.forward.samples import Description
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
+from collectors.site import InvalidError, Secret
 from tests.receivers.servers import free_port
 from tests.receivers.strict import Strict, strict
 
@@ -181,6 +182,7 @@ WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
         (200, {WRITTEN: "7"}, Outcome.TAKEN, 7, None),
         (204, {}, Outcome.TAKEN, -1, None),
         (204, {WRITTEN: "many"}, Outcome.TAKEN, -1, None),
+        (204, {"X-Prometheus-Remote-Write-Histograms-Written": "0"}, Outcome.TAKEN, 0, None),
         (400, {}, Outcome.REFUSED, 0, None),
         (400, {WRITTEN: "3"}, Outcome.TAKEN, 3, None),
         (400, {WRITTEN: "0"}, Outcome.REFUSED, 0, None),
@@ -209,4 +211,20 @@ def test_retry_after_may_be_a_date() -> None:
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
     answer = judge(503, {"Retry-After": email.utils.format_datetime(moment, usegmt=True)}, "")
     assert answer.wait is not None
-    assert 55 < answer.wait <= 60
+    assert 40 < answer.wait <= 60
+
+
+def test_a_date_in_retry_after_is_read_by_the_receivers_clock() -> None:
+    """The clock of this computer may be years off."""
+    told = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After": "Sun, 06 Nov 1994 08:50:07 GMT"}
+    assert judge(429, told, "").wait == 30.0
+    assert judge(429, {**told, "Retry-After": "Sun, 06 Nov 1994 08:00:00 GMT"}, "").wait == 0.0
+
+
+def test_the_protocols_own_headers_cannot_be_set() -> None:
+    for name in ("Content-Type", "content-encoding", "User-Agent", "X-Prometheus-Remote-Write-Version", "Authorization"):
+        with pytest.raises(InvalidError, match="protocol's own"):
+            RemoteWriteSettings(url="http://a/", headers={name: Secret("x")})
+    assert (
+        RemoteWriteSettings(url="http://a/", headers={"X-Scope-OrgID": Secret("commune")}).headers["X-Scope-OrgID"] == "commune"
+    )
