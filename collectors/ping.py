@@ -4,6 +4,9 @@ Values of the label `type` of `commune_ping_errors_total`: the ICMP errors `netw
 `protocol_unreachable`, `port_unreachable`, `prohibited`, `packet_too_big`, `ttl_exceeded`, `reassembly_timeout`,
 `parameter_problem`, `other`; `send_failed` (this computer had no way out); and the replies that do not count:
 `late` (after the timeout), `duplicate`, `corrupt`. A type is there from its first error on.
+
+What belongs to no target at all is counted once for the computer, in `commune_ping_discarded_total` by `reason`: `foreign`
+(a reply that does not carry our token), `truncated`, `unmatched_error` (an ICMP error that quotes no request under way).
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from collectors.model import (
 )
 from collectors.site import Context, InvalidError, Name, Settings, Uplink, seconds
 from collectors.wire.emodel import mos, rating
+from collectors.wire.roundtrip import RTT_BUCKETS
 from collectors.wire.units import Duration
 
 if TYPE_CHECKING:
@@ -37,16 +41,16 @@ if TYPE_CHECKING:
     from collectors.probe.icmp_stream import Stream
 
 SERIES = ("target", "link")
-BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.3, 0.6, 1.0, 3.0)
 TARGET_INFO = info("commune_ping_target_info", "The address that a target has now.", "target", "address", "family", "link")
 SENT = counter("commune_ping_sent_total", "Echo requests sent.", *SERIES)
 RECEIVED = counter("commune_ping_received_total", "Echo replies received in time.", *SERIES)
 ERRORS = counter("commune_ping_errors_total", "ICMP errors and unusable replies, by type.", *SERIES, "type")
-RTT = Metric("commune_ping_rtt_seconds", MetricType.HISTOGRAM, "Round-trip time of echo replies.", SERIES, BUCKETS)
+RTT = Metric("commune_ping_rtt_seconds", MetricType.HISTOGRAM, "Round-trip time of echo replies.", SERIES, RTT_BUCKETS)
 JITTER = gauge("commune_ping_jitter_seconds", "Interarrival jitter of round trips (RFC 3550, section 6.4.1).", *SERIES)
 UP = gauge("commune_ping_up", "1 when one of the last three probes was answered.", *SERIES, urgent=True)
 MOS = gauge("commune_ping_mos", "Estimated conversational quality, 1 to 4.5 (ITU-T G.107 E-model).", *SERIES)
-METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS)
+DISCARDED = counter("commune_ping_discarded_total", "ICMP packets that belong to no target's probe, by reason.", "reason")
+METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS, DISCARDED)
 
 BEACONS = ("1.1.1.1", "8.8.8.8")
 """What is pinged beyond the gateway when nothing is configured: public resolvers that answer ICMP everywhere."""
@@ -207,10 +211,30 @@ class PingCollector(Collector):
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 
 
+class DiscardedCollector(Collector):
+    """What the engine heard that belongs to no target: one instance, because the sockets are shared by all."""
+
+    kind: ClassVar[str] = "ping"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("", interval=READING_INTERVAL, deadline=READING_INTERVAL)
+        self._context = context
+
+    async def collect(self) -> Reading:
+        """Every reason from the start, so that the first packet is an increase."""
+        from collectors.probe.icmp import Pinger  # noqa: PLC0415  declarations load without what they measure with
+
+        found = Observations()
+        for reason, count in self._context.session(Pinger, Pinger).discarded.items():
+            found.set(DISCARDED, float(count), reason)
+        return Reading(self.kind, self.target, self._context.machine.clock.monotonic(), found.items)
+
+
 def build(settings: PingSettings, context: Context) -> list[Collector]:
-    """One collector per target."""
+    """One collector per target, and one for what belongs to none."""
     aims = default_aims(context) if settings.targets is None else configured_aims(settings.targets, context)
-    return [PingCollector(aim, settings, context) for aim in aims]
+    found: list[Collector] = [PingCollector(aim, settings, context) for aim in aims]
+    return [*found, DiscardedCollector(context)] if found else []
 
 
 def gateway6(context: Context, interface: str | None) -> str | None:
