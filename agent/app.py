@@ -11,7 +11,7 @@ from pathlib import Path
 from agent import config, lifetime, privileges, selfmon, statedir
 from agent.changes import Changes
 from agent.clock import TrueClock
-from agent.forward import Forward
+from agent.forward.assembly import Forward
 from agent.plan import plan, resolve_uplinks
 from agent.scheduler import Scheduler
 from agent.server import Server

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from agent import __version__, exposition, forward_api, privileges, selfmon
+from agent import __version__, exposition, privileges, selfmon
 from agent.auth import guard
+from agent.forward import api
 from agent.statedir import SOCKET_NAME
 from agent.webconfig import WebConfig
 from collectors import bandwidth
@@ -100,7 +101,7 @@ class Server:
         app.router.add_post("/-/reload", self._reload)
         app.router.add_get("/api/v1/status", self._status)
         app.router.add_get("/", self._index)
-        forward_api.add_routes(app, self._agent.forward, local=not guarded)
+        api.add_routes(app, self._agent.forward, local=not guarded)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_WITHIN)
         await runner.setup()
         self._runners.append(runner)

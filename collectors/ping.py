@@ -4,9 +4,6 @@ Values of the label `type` of `commune_ping_errors_total`: the ICMP errors `netw
 `protocol_unreachable`, `port_unreachable`, `prohibited`, `packet_too_big`, `ttl_exceeded`, `reassembly_timeout`,
 `parameter_problem`, `other`; `send_failed` (this computer had no way out); and the replies that do not count:
 `late` (after the timeout), `duplicate`, `corrupt`. A type is there from its first error on.
-
-What belongs to no target at all is counted once for the computer, in `commune_ping_discarded_total` by `reason`: `foreign`
-(a reply that does not carry our token), `truncated`, `unmatched_error` (an ICMP error that quotes no request under way).
 """
 
 from __future__ import annotations
@@ -49,8 +46,8 @@ RTT = Metric("commune_ping_rtt_seconds", MetricType.HISTOGRAM, "Round-trip time 
 JITTER = gauge("commune_ping_jitter_seconds", "Interarrival jitter of round trips (RFC 3550, section 6.4.1).", *SERIES)
 UP = gauge("commune_ping_up", "1 when one of the last three probes was answered.", *SERIES, urgent=True)
 MOS = gauge("commune_ping_mos", "Estimated conversational quality, 1 to 4.5 (ITU-T G.107 E-model).", *SERIES)
-DISCARDED = counter("commune_ping_discarded_total", "ICMP packets that belong to no target's probe, by reason.", "reason")
-METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS, DISCARDED)
+FOREIGN = counter("commune_ping_foreign_packets_total", "ICMP packets on the agent's sockets that answer no probe of its own.")
+METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS, FOREIGN)
 
 BEACONS = ("1.1.1.1", "8.8.8.8")
 """What is pinged beyond the gateway when nothing is configured: public resolvers that answer ICMP everywhere."""
@@ -211,30 +208,31 @@ class PingCollector(Collector):
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 
 
-class DiscardedCollector(Collector):
-    """What the engine heard that belongs to no target: one instance, because the sockets are shared by all."""
+class ForeignCollector(Collector):
+    """Counts what arrives on the sockets of all targets and belongs to none of them."""
 
     kind: ClassVar[str] = "ping"
 
     def __init__(self, context: Context) -> None:
-        super().__init__("", interval=READING_INTERVAL, deadline=READING_INTERVAL)
+        super().__init__("", interval=READING_INTERVAL)
         self._context = context
 
     async def collect(self) -> Reading:
-        """Every reason from the start, so that the first packet is an increase."""
-        from collectors.probe.icmp import Pinger  # noqa: PLC0415  declarations load without what they measure with
+        """Say what was counted; nothing while there are no sockets."""
+        from collectors.probe.icmp import Pinger  # noqa: PLC0415  as above
 
         found = Observations()
-        for reason, count in self._context.session(Pinger, Pinger).discarded.items():
-            found.set(DISCARDED, float(count), reason)
+        pinger = self._context.sessions.get(Pinger)
+        if isinstance(pinger, Pinger):
+            found.set(FOREIGN, float(pinger.foreign))
         return Reading(self.kind, self.target, self._context.machine.clock.monotonic(), found.items)
 
 
 def build(settings: PingSettings, context: Context) -> list[Collector]:
-    """One collector per target, and one for what belongs to none."""
+    """One collector per target, and one for what belongs to no target."""
     aims = default_aims(context) if settings.targets is None else configured_aims(settings.targets, context)
-    found: list[Collector] = [PingCollector(aim, settings, context) for aim in aims]
-    return [*found, DiscardedCollector(context)] if found else []
+    collectors: list[Collector] = [PingCollector(aim, settings, context) for aim in aims]
+    return [*collectors, ForeignCollector(context)] if collectors else []
 
 
 def gateway6(context: Context, interface: str | None) -> str | None:

@@ -23,11 +23,12 @@ ELSEWHERE = {
     "agent/crosscheck.py": "one file per mistake in tests/agent/config/bad",
     "agent/reader.py": "one file per mistake in tests/agent/config/bad, and the fuzz in test_config.py",
     "agent/settings.py": "types only; test_schema.py compares them with the example file",
-    "agent/spool_carry.py": "export, release and salvage in test_spool.py",
-    "agent/spool_disks.py": "full, read-only and damaged disks in test_spool.py",
-    "agent/tls.py": "certificates and trust in test_remote_http.py",
     "agent/webconfig.py": "the web configuration is tested through the server and check-config",
     "agent/yamltree.py": "one file per mistake in tests/agent/config/bad, and the fuzz in test_config.py",
+    "agent/forward/carry.py": "export, release and salvage in test_spool.py",
+    "agent/forward/disks.py": "full, read-only and damaged disks in test_spool.py",
+    "agent/forward/tls.py": "certificates and trust in remote/test_client.py",
+    "agent/forward/remote/proto.py": "what it builds is encoded in remote/test_messages.py and read by real receivers",
     "agent/province/backends.py": "every backend's tree is rendered and given to its own programs in test_render.py",
     "agent/province/bundles.py": "every bundle is read by the agent's own configuration in test_render.py",
     "agent/province/crosscheck.py": "one mistake each in tests/agent/province/test_inventory.py",
@@ -72,6 +73,7 @@ ELSEWHERE = {
 LONG: dict[str, str] = {}
 """Modules of more than 420 lines, and why."""
 CROSSWISE = {
+    "tests/test_calm.py",
     "tests/test_project.py",
     "tests/cli/test_stories.py",
     "tests/test_netlab.py",

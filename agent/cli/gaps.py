@@ -13,9 +13,9 @@ from pathlib import Path
 import aiohttp
 import click
 
-from agent import gaps
 from agent.cli.local import config_option, directory_of, session
-from agent.gaps import Gap
+from agent.forward import gaps
+from agent.forward.gaps import Gap
 from collectors.wire.units import parse_duration
 
 

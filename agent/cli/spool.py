@@ -14,10 +14,10 @@ import click
 
 from agent.cli.local import config_option, directory_of, session
 from agent.cli.run import load_settings
-from agent.forward_api import NAME
+from agent.forward.api import NAME
+from agent.forward.disks import make_durable
+from agent.forward.spool import FILE, Spool
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
-from agent.spool import FILE, Spool
-from agent.spool_disks import make_durable
 
 
 @click.group()
@@ -80,7 +80,7 @@ async def _export_file(directory: Path, path: Path | None, temporary: Path, file
 
 
 def _tell(file: Path) -> None:
-    from agent.spool_store import Store  # noqa: PLC0415
+    from agent.forward.store import Store  # noqa: PLC0415
 
     store = Store(file)
     samples = store.totals().samples
@@ -135,9 +135,9 @@ def import_(
 
 
 async def _import(file: Path, settings: RemoteWriteSettings) -> tuple[int, int, str]:
-    from agent.remote_http import AgainError, Client, Outcome  # noqa: PLC0415  protobuf only where something is sent
-    from agent.remote_split import Splitter  # noqa: PLC0415
-    from agent.spool_store import Store  # noqa: PLC0415
+    from agent.forward.remote.client import AgainError, Client, Outcome  # noqa: PLC0415  protobuf only where something is sent
+    from agent.forward.remote.split import Splitter  # noqa: PLC0415
+    from agent.forward.store import Store  # noqa: PLC0415
 
     store = Store(file)
     client = Client(settings, Path, time.monotonic)

@@ -16,7 +16,7 @@ import math
 import random
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collectors.model import Reason
@@ -99,13 +99,8 @@ class Pinger:
 
     @property
     def foreign(self) -> int:
-        """Packets that belonged to no stream, whatever the reason."""
-        return sum(self._reader.discarded.values())
-
-    @property
-    def discarded(self) -> Mapping[str, int]:
-        """The same by reason (`collectors.probe.icmp_reader.DISCARDED`)."""
-        return self._reader.discarded
+        """Packets that were no reply of any stream: of other programs, forged or too corrupt to tell."""
+        return self._reader.foreign
 
     def watch(
         self,

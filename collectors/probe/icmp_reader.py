@@ -12,9 +12,6 @@ from collectors.wire.icmp import ECHO, ECHO_REPLY, FILLER, error_type, quoted_ec
 
 DRAIN_LIMIT = 1024
 """Packets read from one socket at once: a flood must not hold up the event loop."""
-DISCARDED = ("foreign", "truncated", "unmatched_error")
-"""Why a packet is nobody's: a reply without our token (of another program, forged, or too corrupt to tell), one without a whole
-ICMP header, and an ICMP error that quotes no request under way."""
 _TIMESTAMP = struct.Struct("@ll")
 
 
@@ -27,7 +24,7 @@ class Reader:
     Attributes:
         probes: by the number that requests carry.
         secret: the upper half of every token of this process.
-        discarded: packets that belong to no stream, by one of `DISCARDED`.
+        foreign: packets that are no reply of any stream: of other programs, forged or too corrupt to tell.
     """
 
     def __init__(self, wall: Callable[[], int], monotonic: Callable[[], int], secret: int) -> None:
@@ -35,7 +32,7 @@ class Reader:
         self._monotonic = monotonic
         self._secret = secret.to_bytes(4, "big")
         self.probes: dict[int, Probe] = {}
-        self.discarded = dict.fromkeys(DISCARDED, 0)
+        self.foreign = 0
 
     def drain(self, lane: Lane) -> None:
         """Read all that a socket holds, at most `DRAIN_LIMIT` packets of it."""
@@ -78,13 +75,13 @@ class Reader:
         """Anything but an intact reply to one of our streams."""
         message = bytes(memoryview(lane.buffer)[start:size])
         if len(message) < 8:
-            self.discarded["truncated"] += 1
+            self.foreign += 1
             return
         if message[0] != ECHO_REPLY[lane.family]:
             error = error_type(lane.family, message[0], message[1])
             quoted = quoted_echo(lane.family, message) if error is not None else None
             if error is None or quoted is None or quoted.identifier != lane.identifier:
-                self.discarded["unmatched_error"] += 1
+                self.foreign += 1
             else:
                 self._blame(lane, quoted.destination, quoted.sequence, error)
             return
@@ -94,7 +91,7 @@ class Reader:
             if probe.lane is lane and probe.to is not None and probe.to[0] == address:
                 probe.stream.count("corrupt")
                 return
-        self.discarded["foreign"] += 1
+        self.foreign += 1
 
     def take_errors(self, lane: Lane) -> bool:
         """Empty a datagram socket's error queue; tells whether there was anything."""
@@ -116,4 +113,4 @@ class Reader:
                 and probe.stream.failed(sequence, error)
             ):
                 return
-        self.discarded["unmatched_error"] += 1
+        self.foreign += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent import selfmon
 from agent.clock import TrueClock
-from agent.forward import Forward
+from agent.forward.assembly import Forward
 from agent.settings import AgentSettings, ClockSettings, Core, RemoteWriteSettings, ScrapeSettings, SpoolSettings, defaults
 from agent.state import State
 from collectors.machine import Machine

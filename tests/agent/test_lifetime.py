@@ -20,6 +20,7 @@ agent.app.plan = agent.plan.plan
 SLEEP = "(lambda: __import__('asyncio').to_thread(__import__('time').sleep, 30))"
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_up_and_down(tmp_path: Path, number: int) -> None:
     with running(tmp_path) as agent:
@@ -31,6 +32,7 @@ def test_up_and_down(tmp_path: Path, number: int) -> None:
     assert "Traceback" not in log
 
 
+@pytest.mark.timing
 def test_up_in_well_under_a_second_of_processor_time(tmp_path: Path) -> None:
     with running(tmp_path) as agent:
         fields = Path(f"/proc/{agent.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -38,6 +40,7 @@ def test_up_in_well_under_a_second_of_processor_time(tmp_path: Path) -> None:
     assert spent < 1.5  # 0.7 s on an idle core; the machine that runs the tests may be slower
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     "instances",
     [

@@ -16,6 +16,8 @@ from collectors.machine import SystemClock
 from collectors.model import Collector, Observations, Reading, Reason
 from tests.agent.collectors_for_tests import Testing, burn, hang, hang_on
 
+pytestmark = pytest.mark.timing
+
 
 class StepClock(SystemClock):
     """The real clocks plus an offset."""

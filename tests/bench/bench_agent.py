@@ -4,7 +4,8 @@
 
 In a private network of two nodes: 20 ping, 5 http and 5 dns targets at their default intervals (http and dns every 15 s,
 so that a minute shows them), measured by the agent and at the same time by Debian's exporters with Prometheus in agent
-mode. Memory is from smaps_rollup: RSS counts shared libraries whole, PSS by share.
+mode. Memory is from smaps_rollup: RSS counts shared libraries whole, PSS by share. Before that, the agent alone without a
+configuration: how long it takes to be ready, and what it costs while only its gateway answers.
 """
 
 from __future__ import annotations
@@ -101,6 +102,35 @@ def started(pc: Node, folder: Path) -> Iterator[dict[str, subprocess.Popen[str]]
     yield running
 
 
+def alone(pc: Node, folder: Path, seconds: float) -> None:
+    """Start and idle cost of an agent without a configuration."""
+
+    def ready() -> bool:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen("http://127.0.0.1:9797/-/ready", timeout=1).close()
+            return True
+        return False
+
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder / "idle")}
+    with (folder / "idle.log").open("w") as log:
+        for last in (False, True):  # the first start compiles what was never compiled
+            begin = time.monotonic()
+            agent = pc.popen([sys.executable, "-m", "agent", "run"], env=environ, stdout=log, stderr=log, cwd=ROOT)
+            while not pc.entered_thread(ready):
+                time.sleep(0.005)
+            wall, spent = time.monotonic() - begin, cpu(agent.pid)
+            if last:
+                print(f"ready after {wall:.2f} s, with {spent:.2f} s of processor time")
+                time.sleep(10)
+                before = cpu(agent.pid)
+                time.sleep(seconds)
+                idle = (cpu(agent.pid) - before) / seconds * 100
+                rss, pss = memory(agent.pid)
+                print(f"without a configuration: {idle:.2f} % of a core (at most 1), RSS {rss:.1f} MiB, PSS {pss:.1f} MiB")
+            agent.terminate()
+            agent.wait(10)
+
+
 def probe_blackbox(pc: Node) -> None:
     """What Prometheus would ask the blackbox exporter every 15 s: the five web services."""
 
@@ -142,6 +172,7 @@ def main() -> None:
         pc.route("default", GATEWAY, metric=100)
         services.nginx(gateway, "server { listen 80; return 200 ok; }")
         services.dnsmasq(gateway, records={f"n{number}.example": [ADDRESSES[number]] for number in range(5)})
+        alone(pc, Path(name), seconds)
         with started(pc, Path(name)) as running:
             time.sleep(10)
             alive = {what: process.pid for what, process in running.items() if process.poll() is None}

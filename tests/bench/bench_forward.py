@@ -76,8 +76,8 @@ def values(generator: random.Random, series: int, minute: int, state: list[float
 
 def disk() -> str:
     """Megabytes for thirty days of 200 series with a sample a minute (measured over three days)."""
-    from agent.samples import Description, Row
-    from agent.spool_store import Store
+    from agent.forward.samples import Description, Row
+    from agent.forward.store import Store
 
     generator, state = random.Random(5), [0.0] * 200
     series = [
@@ -107,14 +107,14 @@ def disk() -> str:
 
 async def drain(folder: Path) -> str:
     """Samples a minute and share of a core while a backlog of a week goes to a receiver that discards."""
-    from agent.samples import Description, Row
+    from agent.forward.samples import Description, Row
     from tests.agent.site import Hands, SiteUnderTest, settings
 
     spool_folder = folder / "drain"
     spool_folder.mkdir()
     hands = Hands(runs=True)
     site = SiteUnderTest(spool_folder, "", hands, configured=settings(f"http://127.0.0.1:{SINK}/", spool_folder, protocol="1.0"))
-    from agent.spool_store import Store
+    from agent.forward.store import Store
 
     store = Store(spool_folder / "spool.db")
     store.db.execute("PRAGMA synchronous = OFF")

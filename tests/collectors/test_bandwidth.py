@@ -244,15 +244,26 @@ def values(text: str) -> dict[str, float]:
     return {name.partition("{")[0].removeprefix("commune_bandwidth_"): float(value) for name, value in rows}
 
 
+ATTEMPTS = 3
+"""A machine that is held up carries less than the line; it never carries more."""
+SETTLED = 2.0
+"""Seconds after which nothing of an earlier test is under way, so that the line is not found busy."""
+
+
 @needs_lab
+@pytest.mark.timing
 @pytest.mark.parametrize("method", ["http", pytest.param("iperf3", marks=pytest.mark.slow)])
 def test_rates_and_a_deep_queue(site: LabSite, method: str) -> None:
-    with site.line.rate(20e6, latency=0.4):
-        found = inside(site.pc, measure_line, 20, method)
-    assert found["reason"] is None, found
-    got = values(found["text"])
-    assert got["download_bytes_per_second"] == pytest.approx(20e6 / 8 * 0.956, rel=0.05)
-    assert got["upload_bytes_per_second"] == pytest.approx(20e6 / 8 * 0.956, rel=0.05)
+    full = pytest.approx(20e6 / 8 * 0.956, rel=0.05)
+    for _ in range(ATTEMPTS):
+        with site.line.rate(20e6, latency=0.4):
+            found = inside(site.pc, measure_line, 20, method, SETTLED)
+        assert found["reason"] is None, found
+        got = values(found["text"])
+        if got["download_bytes_per_second"] == full == got["upload_bytes_per_second"]:
+            break
+    assert got["download_bytes_per_second"] == full
+    assert got["upload_bytes_per_second"] == full
     assert 0.15 < got["loaded_rtt_seconds"] < 0.9
     assert "bufferbloat" in found["detail"]
     assert not {"bufferbloat A", "bufferbloat B"} & {found["detail"][place : place + 13] for place in range(len(found["detail"]))}
@@ -262,10 +273,14 @@ def test_rates_and_a_deep_queue(site: LabSite, method: str) -> None:
 
 
 @needs_lab
+@pytest.mark.timing
 def test_a_short_queue_is_no_bloat(site: LabSite) -> None:
-    with site.line.rate(20e6, latency=0.01):
-        found = inside(site.pc, measure_line, 20, "http")
-    assert found["reason"] is None
+    for _ in range(ATTEMPTS):
+        with site.line.rate(20e6, latency=0.01):
+            found = inside(site.pc, measure_line, 20, "http", SETTLED)
+        assert found["reason"] is None
+        if values(found["text"])["loaded_rtt_seconds"] < 0.025:
+            break
     assert values(found["text"])["loaded_rtt_seconds"] < 0.025
     assert found["detail"].count("bufferbloat A") == 2
 

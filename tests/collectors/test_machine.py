@@ -23,6 +23,7 @@ def test_a_folder_is_a_computer(tmp_path: Path) -> None:
         machine.read("/sys/class/net/eth0/speed")
 
 
+@pytest.mark.timing
 def test_clocks() -> None:
     clock = SystemClock()
     first, begin = clock.monotonic(), clock.wall()
@@ -36,6 +37,7 @@ async def test_only_listed_commands() -> None:
         await run_command(["rm", "-rf", "/"], 1)
 
 
+@pytest.mark.timing
 async def test_a_command_that_takes_too_long_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collectors.machine.COMMANDS", {"sleep", "sh"})
     begin = time.monotonic()

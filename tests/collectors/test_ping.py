@@ -124,7 +124,7 @@ def test_times_that_cannot_be(key: str, value: float, message: str) -> None:
 
 
 async def test_no_gateway_is_down_and_says_why() -> None:
-    collector, _ = build(PingSettings(targets=(PingTarget(name="gateway", address="auto"),)), context())
+    (collector, _) = build(PingSettings(targets=(PingTarget(name="gateway", address="auto"),)), context())
     await collector.start(lambda _: None)
     reading = await collector.collect()
     assert [(one.metric, one.value) for one in reading.observations] == [(ping.UP, 0.0)]
@@ -220,7 +220,7 @@ def test_once_waits_for_three_probes() -> None:
                 where.machine.clock, lambda reading, valid: (state.apply(reading, valid), None)[1], lambda _: None
             )
             await scheduler.once(build(settings, where))
-            series = {(one.metric, one.labels[0]): one.value for one in state.series()}
+            series = {(one.metric, *one.labels[:1]): one.value for one in state.series()}
             for target in "ab":
                 assert series[ping.SENT, target] == series[ping.RECEIVED, target] == 3.0
                 assert series[ping.UP, target] == 1.0

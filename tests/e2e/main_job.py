@@ -29,7 +29,17 @@ global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
   - job_name: commune-agent
     static_configs: [{targets: ["127.0.0.1:9797"]}]
+  - job_name: text
+    static_configs: [{targets: ["127.0.0.1:9798"]}]
+    metric_relabel_configs: [{source_labels: [__name__], target_label: __name__, replacement: "text_$1"}]
 """
+TEXT = """
+server {
+    listen 127.0.0.1:9798;
+    location / { proxy_pass http://127.0.0.1:9797; proxy_set_header Accept "text/plain;version=0.0.4"; }
+}
+"""
+"""Prometheus asks for OpenMetrics and cannot be told otherwise before 2.49; behind this it is given the text format."""
 
 
 @dataclass
@@ -51,14 +61,16 @@ class Job:
 
     def query(self, expression: str) -> dict[str, float]:
         """What Prometheus answers: value by the labels beyond job and instance."""
-        url = f"http://127.0.0.1:9090/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-        rows: list[Any] = json.loads(self.fetch(url))["data"]["result"]
-        return {
-            ",".join(f"{k}={v}" for k, v in sorted(row["metric"].items()) if k not in {"__name__", "job", "instance"}): float(
-                row["value"][1]
-            )
-            for row in rows
-        }
+        return {_labels(row): float(row["value"][1]) for row in self._rows(expression)}
+
+    def names(self, pattern: str) -> set[tuple[str, str]]:
+        """Names and labels of the series that Prometheus has now."""
+        return {(row["metric"]["__name__"], _labels(row)) for row in self._rows(f'{{__name__=~"{pattern}"}}')}
+
+    def _rows(self, expression: str) -> list[Any]:
+        page = self.fetch(f"http://127.0.0.1:9090/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+        rows: list[Any] = json.loads(page)["data"]["result"]
+        return rows
 
     def wait(self, expression: str, seconds: float) -> float:
         """Wait until every series of an expression is true (1) and there is one; the seconds that took."""
@@ -73,6 +85,10 @@ class Job:
         raise AssertionError(message)
 
 
+def _labels(row: Any) -> str:
+    return ",".join(f"{k}={v}" for k, v in sorted(row["metric"].items()) if k not in {"__name__", "job", "instance"})
+
+
 @contextmanager
 def running() -> Iterator[Job]:
     """Build the site and start everything."""
@@ -85,6 +101,7 @@ def running() -> Iterator[Job]:
         with log.open("w") as handle:
             command = [sys.executable, "-m", "agent", "run"]
             agent = site.pc.popen(command, env=environ, stdout=handle, stderr=handle, cwd=ROOT)
+            services.nginx(site.pc, TEXT, ready=("127.0.0.1", 9798))
             services.prometheus(site.pc, SCRAPE)
             yield Job(site, agent, log)
 

@@ -37,11 +37,22 @@ def test_ten_minutes_at_a_site_without_a_configuration() -> None:
         sent, received = (job.query(f'commune_ping_{what}_total{{target="gateway"}}') for what in ("sent", "received"))
         assert 0 <= sum(sent.values()) - sum(received.values()) <= 1
 
+        # Prometheus takes both forms, and finds the same in them.
+        end = time.monotonic() + 30
+        while (text := {(name.removeprefix("text_"), labels) for name, labels in job.names("text_commune_.+")}) != (
+            openmetrics := job.names("commune_.+")
+        ):
+            assert time.monotonic() < end, text ^ openmetrics  # one of them is scraped first when a series is new
+            time.sleep(0.5)
+        assert len(text) > 60
+        assert job.query('up{job="text"}') == {"": 1}
+        assert job.query("text_commune_link_up") == job.query("commune_link_up")
+
         # What the page says in either form, promtool and the strict parser accept.
         page = job.fetch("http://127.0.0.1:9797/metrics")
         names = {sample.name for family in text_string_to_metric_families(page) for sample in family.samples}
-        openmetrics = job.fetch("http://127.0.0.1:9797/metrics", "application/openmetrics-text;version=1.0.0")
-        assert {sample.name for family in strict(openmetrics) for sample in family.samples} == names
+        other = job.fetch("http://127.0.0.1:9797/metrics", "application/openmetrics-text;version=1.0.0")
+        assert {sample.name for family in strict(other) for sample in family.samples} == names
         lint = subprocess.run(["promtool", "check", "metrics"], input=page, text=True, capture_output=True, check=False)
         assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
 

@@ -21,6 +21,7 @@ async def test_result_and_exception() -> None:
         await begin(lambda: 1 / 0, "fault")
 
 
+@pytest.mark.timing
 async def test_many_hanging_calls_do_not_hold_up_another() -> None:
     gate = threading.Event()
     hanging = [begin(lambda: gate.wait(10), "hang") for _ in range(50)]
@@ -40,6 +41,7 @@ async def test_a_cancelled_wait_lets_go() -> None:
     assert waiting.cancelled()
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(NO_LAB is not None, reason=f"no network laboratory here: {NO_LAB}")
 def test_the_agent_stops_at_once_while_every_name_hangs(tmp_path: Path) -> None:
     with Lab() as lab:

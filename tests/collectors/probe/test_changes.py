@@ -23,6 +23,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.timing
 async def test_without_netlink_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "listen", lambda: None)
     begin, seen = time.monotonic(), 0
@@ -33,6 +34,7 @@ async def test_without_netlink_the_clock(monkeypatch: pytest.MonkeyPatch) -> Non
     assert 0.14 < time.monotonic() - begin < 1
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
 async def test_with_netlink_the_clock_goes_on() -> None:
     begin = time.monotonic()

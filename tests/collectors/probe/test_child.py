@@ -60,6 +60,7 @@ def alive(file: Path) -> bool:
     return True
 
 
+@pytest.mark.timing
 async def test_killed_and_reaped_at_the_deadline(module: Path, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     module.write_text(

@@ -30,6 +30,7 @@ async def ask(server: NameServer, kind: str = "A", *, timeout: float = 5.0, host
     return await probe.ask(host, NAME, kind, port=server.port, timeout=timeout, clock=SystemClock())
 
 
+@pytest.mark.timing
 async def test_a_right_answer() -> None:
     async with serving(lambda q: [answer(q, RIGHT, f"{NAME}. A 203.0.113.8")]) as server:
         result = await ask(server)
@@ -138,6 +139,7 @@ async def test_aliases_in_a_circle() -> None:
         assert (await ask(server)).answers == 0
 
 
+@pytest.mark.timing
 async def test_a_lost_datagram_is_sent_again_and_the_time_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "RESEND_AFTER", 0.3)
     async with serving(lambda q: [answer(q, RIGHT)] if len(server.questions) > 1 else []) as server:
@@ -208,6 +210,7 @@ def test_any_datagram_is_an_answer_or_nothing(data: bytes) -> None:
         probe.final_records(QUERY, message)
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(NO_LAB is not None, reason=f"no network laboratory here: {NO_LAB}")
 @pytest.mark.skipif(services.require("dnsmasq") is not None, reason="dnsmasq is not installed")
 def test_dnsmasq_by_link_local_address_as_the_wire_shows_it() -> None:

@@ -53,6 +53,7 @@ async def test_as_df_says() -> None:
         assert abs(space.available - available) < 2**28  # other programs write meanwhile
 
 
+@pytest.mark.timing
 async def test_a_dead_server_holds_up_nobody_and_is_not_asked_twice(tmp_path: Path) -> None:
     back, asked = threading.Event(), list[str]()
 
@@ -84,6 +85,7 @@ async def test_a_mount_that_cannot_be_asked_or_is_empty_is_left_out(tmp_path: Pa
     assert await filesystems.Filesystems(captured.machine(tmp_path, captured.LAPTOP), ask).measure(0.5) == {}
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pipe that blocks")
 def test_a_hanging_question_does_not_hold_up_the_exit() -> None:
     program = """

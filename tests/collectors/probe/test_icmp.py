@@ -127,6 +127,7 @@ def test_round_trips_are_those_on_the_wire_while_the_loop_is_busy(datagram: bool
     isolated(story)
 
 
+@pytest.mark.timing
 @BOTH
 def test_bursts(datagram: bool) -> None:  # noqa: FBT001
     async def story() -> None:
@@ -185,6 +186,7 @@ def test_one_socket_for_all_and_starts_spread_over_the_interval() -> None:
     isolated(story)
 
 
+@pytest.mark.timing
 def test_names_are_followed_and_a_dead_resolver_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's resolver is the one thing replaced here: `getaddrinfo` cannot be pointed at a test's server."""
     answers: list[Any] = [OSError(socket.EAI_AGAIN, "Temporary failure in name resolution"), "127.0.0.1", "127.0.0.2"]

@@ -17,6 +17,7 @@ from tests.namespaces import Peer, allow_datagram, isolated, needs_namespaces, s
 pytestmark = [needs_namespaces, pytest.mark.netlab]
 
 
+@pytest.mark.timing
 @BOTH
 def test_a_cut_and_mended_cable(datagram: bool) -> None:  # noqa: FBT001
     async def story() -> None:

@@ -28,6 +28,7 @@ async def test_no_such_name(name: str) -> None:
         await resolve(name)
 
 
+@pytest.mark.timing
 async def test_a_hanging_resolver_is_left_alone_with_its_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     hang = threading.Event()

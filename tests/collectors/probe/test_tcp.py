@@ -36,6 +36,7 @@ def free_port() -> int:
         return int(channel.getsockname()[1])
 
 
+@pytest.mark.timing
 async def test_accepted() -> None:
     async with listening() as port:
         result = await measure("127.0.0.1", port, timeout=5, clock=CLOCK)
@@ -105,6 +106,7 @@ async def test_a_cancelled_attempt_leaves_no_socket_behind() -> None:
             one.close()
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(NO_LAB is not None, reason=f"no network laboratory here: {NO_LAB}")
 def test_delay_silence_and_unreachable_in_a_network() -> None:
     program = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -81,31 +80,41 @@ def iperf3_itself(site: Site, direction: str) -> float:
 WHERE = {"iperf3": HUB, "http/download": f"{URL}/big", "http/upload": f"{URL}/up", "ndt7": f"ws://{HUB}:8080"}
 
 
-TOLERANCE = 0.05 if os.environ.get("SOAK") else 0.20
-"""Five percent on a quiet machine (make soak); on one that does other work, both programs are held up, not alike."""
+TOLERANCE = 0.05
+ATTEMPTS = 4
+"""A machine that does other work holds up both programs, not alike: it can spoil an agreement, hardly make one."""
 
 
+def agree(site: Site, way: str, direction: str, octets: int = 400_000_000) -> None:
+    """Our rate is within five percent of iperf3's own, taken just before, in one of a few attempts."""
+    ratios = []
+    for _ in range(ATTEMPTS):
+        reference = iperf3_itself(site, direction)
+        where = WHERE.get(way) or WHERE[f"{way}/{direction}"]
+        found = inside(site.pc, measure, f"{way}/{direction}", where, SECONDS, octets)
+        assert found["fault"] is None
+        ratios.append(found["rate"] / reference)
+        if ratios[-1] == pytest.approx(1, rel=TOLERANCE):
+            return
+    pytest.fail(f"{way} {direction}: {', '.join(f'{ratio:.3f}' for ratio in ratios)} of iperf3's figure")
+
+
+@pytest.mark.timing
 @pytest.mark.parametrize("direction", ["download", "upload"])
 @pytest.mark.parametrize("mbit", [20, *(pytest.param(rate, marks=pytest.mark.slow) for rate in (5, 50, 100))])
 def test_rates_within_five_percent_of_iperf3(site: Site, mbit: int, direction: str) -> None:
     with site.line.rate(mbit * 1e6):
-        reference = iperf3_itself(site, direction)
         for way in ("iperf3", "http", "ndt7"):
-            found = inside(
-                site.pc, measure, f"{way}/{direction}", WHERE.get(way) or WHERE[f"{way}/{direction}"], SECONDS, 400_000_000
-            )
-            assert found["fault"] is None
-            assert found["rate"] == pytest.approx(reference, rel=TOLERANCE), (way, direction, mbit)
+            agree(site, way, direction)
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize("direction", ["download", "upload"])
 @pytest.mark.parametrize("mbit", [200, 500])
 def test_fast_lines_by_iperf3(site: Site, mbit: int, direction: str) -> None:
     with site.line.rate(mbit * 1e6):
-        reference = iperf3_itself(site, direction)
-        found = inside(site.pc, measure, f"iperf3/{direction}", HUB, SECONDS, 4_000_000_000)
-    assert found["rate"] == pytest.approx(reference, rel=TOLERANCE)
+        agree(site, "iperf3", direction, 4_000_000_000)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def wrong_types(answer: Answer) -> list[bytes]:
     return [answer.encode([(oid, v2c.OctetString(b"\xff\xfe not a number")) for oid, _ in answer.proper()])]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("bend", "reason"),
     [
@@ -108,6 +109,7 @@ async def test_useless_answers_are_a_device_that_is_down(backend: str, bend: Ben
     assert list(errors(reading)) == [str(reading.reason)]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("bend", [over_long, wrong_types])
 async def test_nonsense_yields_no_values_and_ends_in_time(backend: str, bend: Bend) -> None:
     sessions = SnmpSessions(backend)
@@ -213,6 +215,7 @@ async def test_a_device_that_stops_answering_is_down_and_its_values_vanish(backe
     await sessions.close()
 
 
+@pytest.mark.timing
 async def test_others_are_polled_while_one_hangs(backend: str) -> None:
     sessions = SnmpSessions(backend)
     async with hostile(silent) as (bad, _), hostile(lambda answer: [answer.encode()]) as (good, _):

@@ -1,0 +1,1 @@
+"""What carries readings to the province: a spool that outlives everything, and remote write."""

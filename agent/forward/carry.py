@@ -1,0 +1,125 @@
+"""Moves samples between stores: from memory to disk, out of a damaged file, and by hand on a stick.
+
+A file for carrying is a whole database of the spool's own form. Rows that it holds are withheld from the line, but stay
+on the site's disk until they are too old, for the case that the stick is lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from agent.forward import packing
+from agent.forward.store import SCHEMA, Store
+
+_CARRIED = "carried:"  # eight characters, which `release` leaves out
+_COLUMNS = "form, lane, boot, carried, first, last, samples, body"
+
+
+def adopt(into: Store, other: Store) -> None:
+    """Take over every row of another store, in one transaction."""
+    rows = other.db.execute(f"SELECT {_COLUMNS} FROM row ORDER BY id")  # noqa: S608  constants
+    _take(into, other, rows)
+
+
+def salvage(into: Store, damaged: Path) -> int:
+    """Take over what can still be read of a damaged file; how many rows that is."""
+    try:
+        other = Store(damaged, check=False)
+    except sqlite3.Error:
+        return 0
+    try:
+        return _take(into, other, _readable(other))
+    except sqlite3.Error:
+        return 0
+    finally:
+        other.close()
+
+
+def _readable(store: Store) -> Iterator[tuple[Any, ...]]:
+    """Each row by its number, so that a damaged page costs only the rows on it."""
+    last = 0
+    for query in ("SELECT MAX(id) FROM row", "SELECT seq FROM sqlite_sequence WHERE name = 'row'"):
+        try:
+            last = max(last, int(store.db.execute(query).fetchone()[0] or 0))
+        except (sqlite3.Error, TypeError):
+            continue
+    for number in range(1, last + 1):
+        try:
+            row = store.db.execute(f"SELECT {_COLUMNS} FROM row WHERE id = ?", (number,)).fetchone()  # noqa: S608
+        except sqlite3.Error:
+            continue
+        if row is not None:
+            yield row
+
+
+def _take(into: Store, other: Store, rows: Iterable[tuple[Any, ...]]) -> int:
+    count = 0
+    with into.db:
+        into.db.execute("BEGIN IMMEDIATE")
+        for form, lane, boot, carried, first, last, samples, body in rows:
+            try:
+                columns = packing.unpack(form, body)
+                own = {into.number(other.described[number]): column for number, column in columns.items()}
+            except (packing.DamagedError, KeyError):
+                continue
+            if form == packing.BLOCK:
+                again = packing.pack_block(own)
+            else:
+                again = packing.pack_fresh((number, values[0]) for number, (_, values) in own.items())
+            into.insert(form, lane, boot, first, last, samples, again)
+            if carried is not None:
+                into.db.execute("UPDATE row SET carried = ? WHERE id = last_insert_rowid()", (carried,))
+            count += 1
+    return count
+
+
+def copy_to(store: Store, path: Path) -> None:
+    """Write the whole store to a file of its own, complete on return (the caller makes it durable)."""
+    target = sqlite3.connect(path)
+    try:
+        store.db.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        target.close()
+
+
+def copy_from(store: Store, path: Path) -> None:
+    """Take over everything from a file that `copy_to` wrote."""
+    source = sqlite3.connect(path)
+    try:
+        source.backup(store.db)
+    finally:
+        source.close()
+    store.db.executescript(SCHEMA)
+    store.forget_numbers()
+
+
+def carry(store: Store, name: str) -> int:
+    """Withhold all rows of known time from the line, since they go into the file `name`; how many samples that is."""
+    with store.db:
+        store.db.execute("BEGIN IMMEDIATE")
+        store.db.execute("UPDATE row SET carried = ? WHERE carried IS NULL AND boot IS NULL", (name,))
+        return int(store.db.execute("SELECT SUM(samples) FROM row WHERE carried = ?", (name,)).fetchone()[0] or 0)
+
+
+def confirm(store: Store, name: str) -> None:
+    """The file `name` is safe: what it holds stays withheld."""
+    store.set_note(f"{_CARRIED}{name}", "1")
+
+
+def release(store: Store, *, confirmed: bool = True) -> int:
+    """Send what was carried by the line after all; how many samples that is.
+
+    Args:
+        store: where.
+        confirmed: also what is in a file that was once safe (the stick was lost); else only what never became a file.
+    """
+    doomed = "carried IS NOT NULL" if confirmed else "carried NOT IN (SELECT substr(key, 9) FROM note)"
+    with store.db:
+        store.db.execute("BEGIN IMMEDIATE")
+        samples = store.db.execute(f"SELECT SUM(samples) FROM row WHERE {doomed}").fetchone()[0]  # noqa: S608  constants
+        store.db.execute(f"UPDATE row SET carried = NULL WHERE {doomed}")  # noqa: S608
+    return int(samples or 0)

@@ -1,0 +1,282 @@
+"""One remote write request over HTTP, and what its answer means.
+
+Which version the receiver speaks is negotiated: 2.0 first; 415, or a success that does not say how many samples were
+written, means 1.0 (Prometheus before 3 takes a 2.0 request for an empty one and answers 204). Passwords and tokens are
+read anew for every request that needs them and never appear in a message.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import enum
+import errno
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from agent import __version__
+from agent.forward.remote.messages import HEADERS, Columns, Encoder
+from agent.forward.remote.ways import CONNECT_WITHIN, Remembering, Ways
+from agent.forward.samples import Description
+from agent.forward.store import BLOCK_SAMPLES
+from agent.forward.tls import client_context
+from agent.settings import RemoteWriteSettings
+from agent.tasks import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.clock import TrueClock
+
+WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
+KEEP_ALIVE = 300.0
+LONGEST_RETRY_AFTER = 600.0
+SLOW, FAST = 4.0, 1.0
+SMALLEST_CHUNK = 500
+DETAIL = 300
+
+
+class Outcome(enum.Enum):
+    """What became of a request."""
+
+    TAKEN = "taken"
+    """The receiver has `accepted` samples and will never take the others."""
+    REFUSED = "refused"
+    """The receiver takes no request that holds these samples."""
+    AGAIN = "again"
+    """Nobody's fault that will last: the same request later."""
+    HELD = "held"
+    """Address or credentials are wrong: later, when somebody has put them right."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A receiver's answer.
+
+    Attributes:
+        wait: seconds that the receiver asked for.
+        date: its `Date` header; `sent` and `received` are the moments (Clock.monotonic) around it.
+    """
+
+    outcome: Outcome
+    accepted: int = 0
+    detail: str = ""
+    wait: float | None = None
+    date: str | None = None
+    sent: float = 0.0
+    received: float = 0.0
+
+
+class AgainError(Exception):
+    """Not now; `wait` seconds if the receiver said so."""
+
+    def __init__(self, why: str, *, wait: float | None = None, counts: int = 1) -> None:
+        super().__init__(why)
+        self.why = why
+        self.wait = wait
+        self.counts = counts
+
+
+class Client:
+    """Talks to one receiver over one connection that stays open.
+
+    Args:
+        settings: the section `remote_write`.
+        file: makes a path of a file named in the configuration.
+        monotonic: the agent's monotonic clock.
+        ways: the computer's lines to choose from; without them the kernel chooses.
+    """
+
+    def __init__(
+        self,
+        settings: RemoteWriteSettings,
+        file: Callable[[str], Path],
+        monotonic: Callable[[], float],
+        ways: Ways | None = None,
+    ) -> None:
+        self._settings = settings
+        self._file = file
+        self._monotonic = monotonic
+        self._encoder = Encoder()
+        self._auto = str(settings.protocol) == "auto"
+        self.version = "2.0" if self._auto else str(settings.protocol)
+        self._ways = ways or Ways(tuple, monotonic)
+        self._resolver = Remembering()
+        self._session: aiohttp.ClientSession | None = None
+        self._built: tuple[object, ...] = ()
+        self.chunk = BLOCK_SAMPLES
+        """Samples of a request: fewer where a full one takes seconds."""
+
+    async def post(self, columns: Columns, created: Mapping[Description, int], *, describe: Collection[Description]) -> Answer:
+        """Send samples once (twice when the version had to be negotiated)."""
+        samples = sum(len(times) for times, _ in columns.values())
+        answer = await self._post(columns, created, samples, describe=describe)
+        if answer.outcome is Outcome.HELD and answer.detail.startswith(_OTHER_VERSION) and self._auto:
+            self.version = "1.0" if self.version == "2.0" else "2.0"
+            answer = await self._post(columns, created, samples, describe=describe)
+            if answer.detail.startswith(_OTHER_VERSION):
+                answer.detail = "the receiver takes neither remote write 2.0 nor 1.0"
+        return answer
+
+    async def _post(
+        self, columns: Columns, created: Mapping[Description, int], samples: int, *, describe: Collection[Description]
+    ) -> Answer:
+        body = self._encoder.encode(self.version, columns, created, describe=describe)
+        begin = time.perf_counter()
+        answer = await self._request("POST", body)
+        taken = time.perf_counter() - begin
+        if answer.outcome is Outcome.TAKEN:
+            if answer.accepted < 0:
+                if self.version == "2.0":
+                    return Answer(Outcome.HELD, detail=f"{_OTHER_VERSION}: it does not say what it has written")
+                answer.accepted = samples
+            if taken > SLOW:
+                self.chunk = max(SMALLEST_CHUNK, self.chunk // 2)
+            elif taken < FAST:
+                self.chunk = min(BLOCK_SAMPLES, self.chunk * 2)
+        answer.accepted = min(answer.accepted, samples)
+        return answer
+
+    async def hear_time(self, clock: TrueClock) -> bool:
+        """Ask the receiver for nothing but the time; tell whether it could be reached."""
+        answer = await self._request("HEAD", b"")
+        clock.hear_date(answer.date, answer.sent, answer.received)
+        return answer.outcome is not Outcome.AGAIN
+
+    async def _request(self, method: str, body: bytes) -> Answer:
+        """One exchange; a connection that the receiver closed while it was idle gets a second try at once."""
+        for last_try in (False, True):
+            try:
+                return await self._exchange(method, body)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
+                never_there = isinstance(error, aiohttp.ClientConnectorError)
+                if never_there or last_try or getattr(error, "errno", None) == errno.ETIMEDOUT:
+                    self._ways.failed()
+                if never_there or last_try:
+                    return Answer(Outcome.AGAIN, detail=_say(error))
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                outcome = Outcome.HELD if isinstance(error, FileNotFoundError | PermissionError) else Outcome.AGAIN
+                if isinstance(error, TimeoutError):
+                    self._ways.failed()
+                return Answer(outcome, detail=_say(error))
+        raise AssertionError
+
+    async def _exchange(self, method: str, body: bytes) -> Answer:
+        session = self._open()
+        headers = self._headers() if method == "POST" else {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
+        headers.update(self._credentials())
+        sent = self._monotonic()
+        async with session.request(
+            method,
+            self._settings.url,
+            data=body or None,
+            headers=headers,
+            allow_redirects=False,
+            server_hostname=self._settings.tls.server_name,
+        ) as response:
+            received = self._monotonic()
+            text = await response.content.read(4096) if response.status >= 300 else b""
+            answer = judge(response.status, response.headers, text.decode(errors="replace"))
+            if response.status >= 300:
+                response.close()
+            answer.sent, answer.received, answer.date = sent, received, response.headers.get("Date")
+            return answer
+
+    def _headers(self) -> dict[str, str]:
+        return {"User-Agent": _AGENT, "Content-Encoding": "snappy", **HEADERS[self.version], **self._settings.headers}
+
+    def _credentials(self) -> dict[str, str]:
+        settings = self._settings
+        if settings.basic_auth is not None:
+            auth = settings.basic_auth
+            password = str(auth.password) if auth.password is not None else self._secret(auth.password_file or "")
+            pair = base64.b64encode(f"{auth.username}:{password}".encode()).decode()
+            return {"Authorization": f"Basic {pair}"}
+        if settings.bearer_token is not None:
+            return {"Authorization": f"Bearer {settings.bearer_token!s}"}
+        if settings.bearer_token_file is not None:
+            return {"Authorization": f"Bearer {self._secret(settings.bearer_token_file)}"}
+        return {}
+
+    def _secret(self, name: str) -> str:
+        return self._file(name).read_text(encoding="utf-8").strip()
+
+    def _open(self) -> aiohttp.ClientSession:
+        tls = self._settings.tls
+        names = [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name]
+        several = self._ways.several
+        wanted = (several, self._ways.chosen, *(self._file(name).stat().st_mtime_ns for name in names))
+        if self._session is None or wanted != self._built:
+            if self._session is not None:
+                spawn(self._session.close(), "close connection")
+            self._built = wanted
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=1,
+                    keepalive_timeout=KEEP_ALIVE,
+                    ssl=client_context(tls, self._file),
+                    socket_factory=self._ways.open,
+                    resolver=self._resolver,
+                ),
+                timeout=aiohttp.ClientTimeout(total=self._settings.timeout, connect=CONNECT_WITHIN if several else None),
+                trust_env=True,
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
+                auto_decompress=False,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+_AGENT = f"commune-agent/{__version__}"
+_SAMPLE_FAULTS = ("too old sample", "out of order sample", "out of bounds", "duplicate sample for timestamp")
+"""Prometheus 2.39 to 2.47 says these with a status of 500, for ever: no retry ever succeeds."""
+_VERSION = "X-Prometheus-Remote-Write-Version"
+_OTHER_VERSION = "the receiver does not know this version of remote write"
+
+
+def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
+    """What a status, its headers and the first of its text mean (remote write 2.0, "Required partial write response headers").
+
+    `accepted` is -1 for a success that does not say how much was written.
+    """
+    written = headers.get(WRITTEN, "")
+    count = int(written) if written.isascii() and written.isdigit() else -1
+    detail = f"HTTP {status}: {' '.join(text.split())[:DETAIL]}".rstrip(": ")
+    if 200 <= status < 300:
+        return Answer(Outcome.TAKEN, count, detail)
+    if status >= 500 and any(words in text for words in _SAMPLE_FAULTS):
+        return Answer(Outcome.REFUSED, 0, detail)
+    if status == 429 or status >= 500:
+        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("Retry-After")))
+    if status == 415:
+        return Answer(Outcome.HELD, 0, f"{_OTHER_VERSION}: {detail}")
+    if status in {400, 409, 413, 422}:
+        return Answer(Outcome.TAKEN if count > 0 else Outcome.REFUSED, max(count, 0), detail)
+    return Answer(Outcome.HELD, 0, detail)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110 section 10.2.3): a number or a date."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return min(float(value), LONGEST_RETRY_AFTER)
+    try:
+        moment = email.utils.parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError):
+        return None
+    return min(max(0.0, moment - time.time()), LONGEST_RETRY_AFTER)
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:DETAIL] if str(error) else type(error).__name__

@@ -1,0 +1,212 @@
+"""One request: negotiation, credentials, TLS, and what answers mean; against the strict receiver."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+
+from agent.forward.remote.client import Client, Outcome, judge
+from agent.forward.samples import Description
+from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
+from tests.receivers.servers import free_port
+from tests.receivers.strict import Strict, strict
+
+ONE = {
+    Description((("__name__", "a_total"), ("job", "j")), "counter", "a_total", "counts a", "bytes"): ([1000, 2000], [1.0, 2.0])
+}
+
+
+def client(url: str, directory: Path = Path(), **settings: object) -> Client:
+    return Client(RemoteWriteSettings(url=url, **settings), directory.joinpath, time.monotonic)  # type: ignore[arg-type]
+
+
+async def test_2_0_is_spoken_where_it_is_understood() -> None:
+    async with strict() as receiver:
+        sender = client(receiver.url)
+        key = next(iter(ONE))
+        answer = await sender.post(ONE, {key: 500}, describe=ONE)
+        await sender.close()
+    assert (answer.outcome, answer.accepted) == (Outcome.TAKEN, 2)
+    assert receiver.requests == [("2.0", 2)]
+    assert receiver.metadata == {"a_total": (1, "counts a", "bytes")}
+    assert receiver.created == {key.labels: 500}
+    assert receiver.complaints == []
+
+
+async def test_415_means_1_0_and_is_remembered() -> None:
+    async with strict(Strict(speaks=("1.0",))) as receiver:
+        sender = client(receiver.url)
+        for _ in range(2):
+            answer = await sender.post(ONE, {}, describe=ONE)
+            assert (answer.outcome, answer.accepted) == (Outcome.TAKEN, 2)
+        await sender.close()
+    assert [head["X-Prometheus-Remote-Write-Version"] for head in receiver.heads] == ["2.0.0", "0.1.0", "0.1.0"]
+    assert receiver.metadata == {"a_total": (1, "counts a", "bytes")}
+    assert receiver.complaints == []
+
+
+async def test_a_success_that_does_not_say_what_was_written_means_1_0() -> None:
+    """Prometheus before 3.0 decodes a 2.0 request as an empty 1.0 request and answers 204."""
+
+    async def mute(request: web.Request) -> web.Response | None:
+        return web.Response(status=204) if "v2" in request.headers["Content-Type"] else None
+
+    async with strict(Strict(fault=mute)) as receiver:
+        sender = client(receiver.url)
+        answer = await sender.post(ONE, {}, describe=())
+        await sender.close()
+    assert (answer.outcome, answer.accepted) == (Outcome.TAKEN, 2)
+    assert receiver.requests == [("1.0", 2)]
+
+
+@pytest.mark.parametrize(("protocol", "speaks"), [("2.0", "1.0"), ("1.0", "2.0")])
+async def test_a_configured_protocol_is_not_negotiated(protocol: str, speaks: str) -> None:
+    async with strict(Strict(speaks=(speaks,))) as receiver:
+        sender = client(receiver.url, protocol=protocol)
+        answer = await sender.post(ONE, {}, describe=())
+        await sender.close()
+    assert answer.outcome is Outcome.HELD
+    assert len(receiver.heads) == 1
+
+
+async def test_passwords_and_tokens_are_read_anew(tmp_path: Path) -> None:
+    async with strict() as receiver:
+        basic = client(receiver.url, tmp_path, basic_auth=BasicAuth(username="u", password_file="secret"))
+        bearer = client(receiver.url, tmp_path, bearer_token_file="secret")
+        for word in ("one", "two"):
+            (tmp_path / "secret").write_text(f"{word}\n")
+            await basic.post(ONE, {}, describe=())
+            await bearer.post(ONE, {}, describe=())
+        (tmp_path / "secret").unlink()
+        answer = await bearer.post(ONE, {}, describe=())
+        await basic.close()
+        await bearer.close()
+    assert [head["Authorization"] for head in receiver.heads] == ["Basic dTpvbmU=", "Bearer one", "Basic dTp0d28=", "Bearer two"]
+    assert answer.outcome is Outcome.HELD
+    assert "secret" in answer.detail
+
+
+async def test_tls_with_client_certificates_that_are_renewed(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("metrics.example").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    names = []
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        certificate = request.transport.get_extra_info("peercert")
+        names.append(certificate["subjectAltName"][0][1])
+        return web.Response(status=204, headers={"X-Prometheus-Remote-Write-Samples-Written": "2"})
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    tls = TlsClient(ca_file="ca.pem", cert_file="cert.pem", key_file="key.pem", server_name="metrics.example")
+    sender = client(f"https://127.0.0.1:{port}/", tmp_path, tls=tls)
+    for name in ("counter-1.example", "counter-2.example"):
+        issued = authority.issue_cert(name)
+        issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+        (tmp_path / "cert.pem").write_bytes(issued.cert_chain_pems[0].bytes())
+        assert (await sender.post(ONE, {}, describe=())).outcome is Outcome.TAKEN
+    stranger = client(f"https://127.0.0.1:{port}/", tmp_path, tls=TlsClient(ca_file="ca.pem", server_name="other.example"))
+    assert (await stranger.post(ONE, {}, describe=())).outcome is Outcome.AGAIN
+    await stranger.close()
+    await sender.close()
+    await runner.cleanup()
+    assert names == ["counter-1.example", "counter-2.example"]
+
+
+async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with strict() as receiver:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{receiver.port}")
+        sender = client("http://metrics.invalid/api/v1/write")
+        answer = await sender.post(ONE, {}, describe=())
+        await sender.close()
+    assert answer.outcome is Outcome.TAKEN
+    assert receiver.heads[0]["Host"] == "metrics.invalid"
+
+
+async def test_one_connection_carries_many_requests() -> None:
+    ports = set()
+
+    async def watch(request: web.Request) -> None:
+        assert request.transport is not None
+        ports.add(request.transport.get_extra_info("peername")[1])
+
+    async with strict(Strict(fault=watch)) as receiver:
+        sender = client(receiver.url)
+        for _ in range(5):
+            await sender.post(ONE, {}, describe=())
+        await sender.close()
+    assert len(ports) == 1
+
+
+async def test_a_connection_closed_while_idle_costs_no_failure() -> None:
+    async with strict() as receiver:
+        sender = client(receiver.url)
+        await sender.post(ONE, {}, describe=())
+        port = receiver.port
+    async with strict(Strict(), port) as receiver:
+        answer = await sender.post(ONE, {}, describe=())
+        await sender.close()
+    assert answer.outcome is Outcome.TAKEN
+
+
+async def test_nobody_there_means_later() -> None:
+    sender = client(f"http://127.0.0.1:{free_port()}/")
+    answer = await sender.post(ONE, {}, describe=())
+    await sender.close()
+    assert answer.outcome is Outcome.AGAIN
+
+
+WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "outcome", "accepted", "wait"),
+    [
+        (200, {WRITTEN: "7"}, Outcome.TAKEN, 7, None),
+        (204, {}, Outcome.TAKEN, -1, None),
+        (204, {WRITTEN: "many"}, Outcome.TAKEN, -1, None),
+        (400, {}, Outcome.REFUSED, 0, None),
+        (400, {WRITTEN: "3"}, Outcome.TAKEN, 3, None),
+        (400, {WRITTEN: "0"}, Outcome.REFUSED, 0, None),
+        (413, {}, Outcome.REFUSED, 0, None),
+        (422, {}, Outcome.REFUSED, 0, None),
+        (401, {}, Outcome.HELD, 0, None),
+        (404, {}, Outcome.HELD, 0, None),
+        (302, {}, Outcome.HELD, 0, None),
+        (429, {"Retry-After": "17"}, Outcome.AGAIN, 0, 17.0),
+        (429, {"Retry-After": "99999"}, Outcome.AGAIN, 0, 600.0),
+        (503, {"Retry-After": "soon"}, Outcome.AGAIN, 0, None),
+        (500, {}, Outcome.AGAIN, 0, None),
+    ],
+)
+def test_answers(status: int, headers: dict[str, str], outcome: Outcome, accepted: int, wait: float | None) -> None:
+    answer = judge(status, headers, "what it said")
+    assert (answer.outcome, answer.accepted, answer.wait) == (outcome, accepted, wait)
+
+
+def test_prometheus_2_42_says_500_of_samples_that_it_will_never_take() -> None:
+    assert judge(500, {}, "too old sample\n").outcome is Outcome.REFUSED
+    assert judge(500, {}, "compaction failed\n").outcome is Outcome.AGAIN
+
+
+def test_retry_after_may_be_a_date() -> None:
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
+    answer = judge(503, {"Retry-After": email.utils.format_datetime(moment, usegmt=True)}, "")
+    assert answer.wait is not None
+    assert 55 < answer.wait <= 60

@@ -1,0 +1,172 @@
+"""Other exporters: scraped as Prometheus does it, judged by what arrives at the strict receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from agent.forward.scrape import parse
+from agent.settings import Core, ScrapeSettings, ScrapeTarget
+from collectors.wire.units import Duration, Size
+from tests.agent.site import Hands, SiteUnderTest, settings
+from tests.receivers.servers import free_port
+from tests.receivers.strict import STALE_BITS, Strict, bits, strict, until
+
+TEXT = """# HELP http_requests_total The total number.
+# TYPE http_requests_total counter
+http_requests_total{method="GET",instance="theirs"} 100
+# TYPE lat_seconds histogram
+lat_seconds_bucket{le="0.1"} 2
+lat_seconds_bucket{le="+Inf"} 3
+lat_seconds_sum 0.5
+lat_seconds_count 3
+# TYPE q summary
+q{quantile="0.5"} NaN
+q_sum 0
+q_count 0
+plain{emoji="🚀",empty=""} -Inf
+"""
+OPENMETRICS = """# HELP jobs Jobs done.
+# TYPE jobs counter
+# UNIT memory_bytes bytes
+jobs_total{kind="a"} 3 # {trace_id="x"} 1
+jobs_created{kind="a"} 1600000000
+# TYPE memory_bytes gauge
+# UNIT memory_bytes bytes
+memory_bytes 5
+# EOF
+"""
+
+
+class Exporter:
+    """Says what a test wants."""
+
+    def __init__(self) -> None:
+        self.body = TEXT
+        self.kind = "text/plain; version=0.0.4"
+        self.status = 200
+        self.delay = 0.0
+        self.heads: list[dict[str, str]] = []
+        self.port = 0
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.heads.append(dict(request.headers))
+        await asyncio.sleep(self.delay)
+        return web.Response(status=self.status, body=self.body.encode(), headers={"Content-Type": self.kind})
+
+
+@asynccontextmanager
+async def scraped(tmp_path: Path, receiver: Strict, **limits: object) -> AsyncIterator[tuple[Exporter, SiteUnderTest]]:
+    exporter = Exporter()
+    app = web.Application()
+    app.router.add_get("/metrics", exporter.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    exporter.port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", exporter.port).start()
+    target = ScrapeTarget(
+        job="app",
+        url=f"http://127.0.0.1:{exporter.port}/metrics",
+        **{"interval": Duration(0.3), "timeout": Duration(0.25), "labels": {"kind": "local"}, **limits},  # type: ignore[arg-type]
+    )
+    base = settings(receiver.url, tmp_path, interval=Duration(0.5))
+    fields = {name: getattr(base.core, name) for name in base.core.__struct_fields__}
+    core = Core(**{**fields, "scrape": ScrapeSettings(targets=(target,))})
+    site = SiteUnderTest(tmp_path, receiver.url, Hands(runs=True), configured=dataclasses.replace(base, core=core))
+    await site.start()
+    try:
+        yield exporter, site
+    finally:
+        if site.forward._push is not None:
+            await site.stop()
+        await runner.cleanup()
+
+
+def last(receiver: Strict, name: str, **labels: str) -> float:
+    return receiver.series(name, **labels)[-1][1]
+
+
+@pytest.mark.timing
+async def test_series_get_job_and_instance_and_keep_theirs_under_another_name(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, site):
+        await until(lambda: len(receiver.samples) >= 13, 8)
+        instance = f"127.0.0.1:{exporter.port}"
+        own = {
+            "job": "app",
+            "instance": instance,
+            "province": "lam-dong",
+            "commune": "24781",
+            "site": "main",
+            "ring": "3",
+            "kind": "local",
+        }
+        assert last(receiver, "http_requests_total", method="GET", exported_instance="theirs", **own) == 100
+        assert last(receiver, "lat_seconds_bucket", le="0.1", **own) == 2
+        assert last(receiver, "up", **own) == 1
+        assert last(receiver, "scrape_samples_scraped", **own) == 9
+        assert last(receiver, "scrape_samples_post_metric_relabeling", **own) == 9
+        assert 0 < last(receiver, "scrape_duration_seconds", **own) < 0.25
+        assert last(receiver, "plain", **own) == float("-inf")
+        assert not [key for key in receiver.samples if "empty" in dict(key)]
+        assert receiver.series("scrape_series_added")[0][1] == 9
+        assert receiver.metadata["http_requests_total"] == (1, "The total number.", "")
+        assert exporter.heads[0]["X-Prometheus-Scrape-Timeout-Seconds"] == "0.25"
+        await site.stop()
+        assert all(
+            bits(samples[-1][1]) == STALE_BITS for key, samples in receiver.samples.items() if dict(key)["__name__"] == "plain"
+        )
+    assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
+
+
+async def test_openmetrics(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
+        exporter.body, exporter.kind = (
+            OPENMETRICS.replace("# UNIT memory_bytes bytes\njobs", "jobs", 1),
+            "application/openmetrics-text; version=1.0.0",
+        )
+        await until(lambda: any(dict(key)["__name__"] == "jobs_total" for key in receiver.samples), 8)
+        assert last(receiver, "jobs_total", exported_kind="a", kind="local") == 3
+        assert last(receiver, "memory_bytes") == 5
+        assert receiver.metadata["memory_bytes"] == (2, "", "bytes")
+
+
+@pytest.mark.parametrize("how", ["status", "slow", "bytes", "series", "garbage"])
+async def test_a_failed_scrape_is_up_0_and_its_series_end(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    choices: dict[str, dict[str, object]] = {"bytes": {"max_bytes": Size(1000)}, "series": {"max_series": 20}}
+    limits = choices.get(how, {})
+    async with strict() as receiver, scraped(tmp_path, receiver, **limits) as (exporter, _):
+        await until(lambda: any(dict(key)["__name__"] == "up" for key in receiver.samples), 8)
+        assert last(receiver, "up") == 1
+        if how == "status":
+            exporter.status = 500
+        elif how == "slow":
+            exporter.delay = 0.3
+        else:
+            exporter.body = {"garbage": "{{{ not metrics", "bytes": TEXT + "x 1\n" * 300}.get(
+                how, "".join(f"s{n} 1\n" for n in range(21))
+            )
+        await until(lambda: last(receiver, "up") == 0, 8)
+        assert last(receiver, "scrape_samples_scraped") == 0
+        await until(lambda: bits(last(receiver, "plain")) == STALE_BITS, 3)
+    assert caplog.text.count("not scraped") == 1
+
+
+async def test_a_series_that_disappears_gets_a_marker(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
+        await until(lambda: any(dict(key)["__name__"] == "plain" for key in receiver.samples), 8)
+        exporter.body = TEXT.rpartition("plain")[0]
+        await until(lambda: bits(last(receiver, "plain")) == STALE_BITS, 5)
+        assert bits(last(receiver, "lat_seconds_count")) != STALE_BITS
+
+
+def test_a_parsed_family_says_what_it_is() -> None:
+    found = {sample.name: sample for sample in parse(TEXT, "text/plain")}
+    assert (found["lat_seconds_bucket"].type, found["lat_seconds_bucket"].family) == ("histogram", "lat_seconds")
+    assert found["plain"].type == ""
+    assert found["q_sum"].type == "summary"

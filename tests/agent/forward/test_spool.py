@@ -1,0 +1,324 @@
+"""The spool: what it acknowledged is there after kill -9; disks that are full, read-only or damaged; its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.forward.samples import Description, Expired, Row
+from agent.forward.spool import FILE, Spool
+from agent.forward.store import Store
+
+ROOT = Path(__file__).parents[3]
+A = Description((("__name__", "a"),), "gauge", "a", "help of a", "bytes")
+B = Description((("__name__", "b"), ("x", 'é\n"')), "counter")
+HOUR = 3_600_000
+RUNS = 200 if os.environ.get("SOAK") else 20
+
+
+def row(time: int, *, lane: int = 0, boot: str | None = None, value: float = 1.0) -> Row:
+    return Row(lane, boot, time, [(A, value), (B, -value)])
+
+
+@contextmanager
+def spool(directory: Path | None, **settings: object) -> Iterator[Spool]:
+    made = Spool(directory, **{"max_bytes": 64 * 2**20, "max_age": 1e12, **settings})  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def times(found: Spool) -> list[int]:
+    """Everything that waits, by repeated fetching without deleting."""
+    parcel = asyncio.run(found.fetch(limit=10**9))
+    return [] if parcel is None else parcel.batch.columns[A][0]
+
+
+def test_kill_9_at_random_moments_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    generator = random.Random(1)
+    acknowledged, begin = 0, 0
+    for _ in range(RUNS):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.agent.forward.spool_child", str(tmp_path), str(begin)],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        )
+        assert child.stdout is not None
+        acknowledged = int(child.stdout.readline())
+        time.sleep(generator.uniform(0, 0.08))
+        child.send_signal(signal.SIGKILL)
+        lines = child.stdout.read().splitlines()
+        child.stdout.close()
+        child.wait()
+        acknowledged = int(lines[-1]) if lines and lines[-1] else acknowledged
+        with spool(tmp_path) as found:
+            parcel = asyncio.run(found.fetch(limit=10**9))
+            assert parcel is not None
+            for column, values in parcel.batch.columns.values():
+                assert column[:acknowledged] == list(range(acknowledged))
+                assert values[:acknowledged] == [float(number) for number in range(acknowledged)]
+            begin = column[-1] + 1
+
+
+def test_rows_survive_a_restart_with_names_and_metadata(tmp_path: Path) -> None:
+    with spool(tmp_path) as first:
+        first.append([row(1000), row(2000, value=2.5)])
+        first.flush().result()
+        assert first.taken == 2
+    with spool(tmp_path) as second:
+        assert second.totals.samples == 4
+        assert second.totals.oldest == 1000
+        parcel = asyncio.run(second.fetch(limit=100))
+        assert parcel is not None
+        assert parcel.batch.columns == {A: ([1000, 2000], [1.0, 2.5]), B: ([1000, 2000], [-1.0, -2.5])}
+        found = next(description for description in parcel.batch.columns if description == A)
+        assert (found.type, found.family, found.help, found.unit) == ("gauge", "a", "help of a", "bytes")
+        asyncio.run(second.delivered(parcel))
+        assert asyncio.run(second.fetch(limit=100)) is None
+
+
+def test_lanes_and_spans_are_told_apart(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1000), row(2000, lane=1), row(3000, lane=2), row(4000)])
+
+        def fetch(**span: int) -> list[int]:
+            parcel = asyncio.run(found.fetch(limit=100, **span))
+            return [] if parcel is None else parcel.batch.columns[A][0]
+
+        assert fetch(lane=1) == [2000, 3000]
+        assert fetch(since=3000) == [3000, 4000]
+        assert fetch(before=3000) == [1000, 2000]
+        assert fetch(lane=2, before=3000) == []
+
+
+def test_a_fetch_is_limited_but_never_empty(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1000), row(2000), row(3000)])
+        for limit, expected in ((1, [1000]), (4, [1000, 2000]), (5, [1000, 2000])):
+            parcel = asyncio.run(found.fetch(limit=limit))
+            assert parcel is not None
+            assert parcel.batch.columns[A][0] == expected
+
+
+def test_times_of_an_unknown_clock_are_corrected_before_they_can_be_fetched(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-1", None, 5.0))
+        found.append([row(1000, boot="boot-1")])
+        assert times(found) == []
+        asyncio.run(found.set_boot("boot-1", 1_700_000_000.25, 5.0))
+        assert times(found) == [1_700_000_001_250]
+
+
+def test_an_earlier_boot_keeps_its_own_reference_or_falls_back_to_its_wall_clock(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-1", None, 500.0))
+        found.append([row(1000, boot="boot-1")])
+    with spool(tmp_path) as found:
+        asyncio.run(found.set_boot("boot-2", None, 900.0))
+        assert times(found) == [501_000]
+
+
+def test_the_byte_bound_drops_the_oldest_and_counts_them(tmp_path: Path) -> None:
+    dropped: list[Expired] = []
+    with spool(tmp_path, max_bytes=8 * 2**20, expired=dropped.append) as found:
+        generator = random.Random(3)
+        many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(500)]
+        written = 0
+        for moment in range(1300):
+            found.append([Row(0, None, moment * 60_000, [(series, generator.random()) for series in many])])
+            written += len(many)
+            if moment % 100 == 99:
+                asyncio.run(found.maintain(moment * 60.0))
+        found.flush().result()
+        totals = asyncio.run(found.maintain(1300 * 60.0))
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 8 * 2**20
+        assert totals.samples + sum(expired.samples for expired in dropped) == written
+        assert dropped
+        assert dropped[0].first == 0
+        assert totals.oldest is not None
+        assert totals.oldest > dropped[-1].first
+
+
+def test_the_age_bound_drops_what_is_older(tmp_path: Path) -> None:
+    dropped: list[Expired] = []
+    with spool(tmp_path, max_age=3600.0, expired=dropped.append) as found:
+        found.append([row(0), row(HOUR), row(2 * HOUR)])
+        asyncio.run(found.maintain(2.5 * 3600))
+        assert times(found) == [2 * HOUR]
+        assert [(expired.samples, expired.first, expired.last) for expired in dropped] == [(4, 0, HOUR)]
+
+
+def test_a_damaged_file_is_set_aside_and_what_can_be_read_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with spool(tmp_path) as found:
+        for number in range(400):
+            found.append(
+                [
+                    Row(
+                        0,
+                        None,
+                        number * 60_000,
+                        [(A, float(number)), *((Description((("__name__", f"m{i}"),)), 0.5) for i in range(40))],
+                    )
+                ]
+            )
+            found.flush().result()
+    data = bytearray((tmp_path / FILE).read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4096] = os.urandom(4096)
+    (tmp_path / FILE).write_bytes(data)
+    with spool(tmp_path) as found:
+        saved = times(found)
+        assert 200 < len(saved) < 401
+        assert found.trouble is None
+        found.append([row(10**9)])
+        assert 10**9 in times(found)
+    assert (tmp_path / "spool.damaged").exists()
+    assert "spool damaged, set aside and started anew" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 8000])
+def test_any_file_can_lie_there(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with spool(tmp_path) as found:
+        found.append([row(1)])
+        assert times(found) == [1]
+
+
+def test_damage_while_running_costs_no_new_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1)])
+        found.flush().result()
+
+        def damaged(self: Store, rows: object) -> None:
+            message = "database disk image is malformed"
+            raise sqlite3.DatabaseError(message)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "append", lambda self, rows: damaged(self, rows) if self.path else Store_append(self, rows))
+            found.append([row(2)])
+            found.flush().result()
+        found.append([row(3)])
+        assert times(found) == [1, 2, 3]
+
+
+Store_append = Store.append
+
+
+def test_a_full_disk_costs_nothing_that_memory_can_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A real full disk: a small tmpfs of its own, filled up and emptied again."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs here: {mounted.stderr.decode().strip()}")
+    try:
+        with spool(folder) as found:
+            found.append([row(1)])
+            found.flush().result()
+            (folder / "ballast").write_bytes(b"x" * 2**19)
+            with (folder / "rest").open("wb", buffering=0) as rest:
+                try:
+                    while True:
+                        rest.write(b"x" * 4096)
+                except OSError:
+                    pass
+            for number in range(2, 300):
+                found.append(
+                    [Row(0, None, number, [(A, 1.0), *((Description((("__name__", f"m{i}"),)), 0.5) for i in range(200))])]
+                )
+                found.flush().result()
+            assert found.trouble is not None
+            assert "full" in found.trouble
+            parcel = asyncio.run(found.fetch(limit=2))
+            assert parcel is not None
+            asyncio.run(found.delivered(parcel))
+            before = _drain_times(found, keep=True)
+            (folder / "ballast").unlink()
+            (folder / "rest").unlink()
+            found._disks._retry_at = 0.0
+            found.append([row(300)])
+            found.flush().result()
+            assert found.trouble is None
+            after = _drain_times(found, keep=False)
+            assert sorted(after) == [*range(2, 301)]
+            assert before
+        assert caplog.text.count("spool cannot be written") == 1
+    finally:
+        subprocess.run(["umount", folder], check=False)
+
+
+def _drain_times(found: Spool, *, keep: bool) -> list[int]:
+    seen: list[int] = []
+    while (parcel := asyncio.run(found.fetch(limit=10**6))) is not None:
+        seen += parcel.batch.columns[A][0]
+        if keep:
+            break
+        asyncio.run(found.delivered(parcel))
+    return seen
+
+
+def test_a_read_only_disk_is_said_and_readings_are_still_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    folder = tmp_path / "ro"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True, check=False).returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        with spool(folder) as found:
+            found.append([row(5)])
+            assert times(found) == [5]
+            assert found.trouble is not None
+        assert "holding readings in memory" in caplog.text
+    finally:
+        subprocess.run(["umount", folder], check=False)
+
+
+def test_memory_first_writes_only_at_checkpoints_and_at_the_end(tmp_path: Path) -> None:
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        found.append([row(1)])
+        found.flush().result()
+        asyncio.run(found.maintain(1.0))
+        assert not (tmp_path / FILE).exists()
+        found._disks._written_at -= 3601
+        asyncio.run(found.maintain(1.0))
+        assert (tmp_path / FILE).exists()
+        found.append([row(2)])
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        assert times(found) == [1, 2]
+    with spool(tmp_path) as found:
+        assert times(found) == [1, 2]
+
+
+def test_what_is_exported_is_withheld_only_when_the_file_is_safe(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1), row(2)])
+        name, path = asyncio.run(found.export())
+        assert times(found) == []
+        found.append([row(3)])
+    with spool(tmp_path) as found:
+        assert times(found) == [1, 2, 3], "a file that nobody confirmed withholds nothing after a restart"
+        name, path = asyncio.run(found.export())
+        asyncio.run(found.carried(name))
+        store = Store(path)
+        assert store.fetch(since=None, before=None, lane=0, limit=100).columns[A][0] == [1, 2, 3]
+        store.close()
+    with spool(tmp_path) as found:
+        assert times(found) == []
+        assert asyncio.run(found.release()) == 6
+        assert times(found) == [1, 2, 3]
