@@ -30,6 +30,7 @@ from collectors.model import (
 )
 from collectors.site import Context, InvalidError, Name, Settings, Uplink, seconds
 from collectors.wire.emodel import mos, rating
+from collectors.wire.roundtrip import RTT_BUCKETS
 from collectors.wire.units import Duration
 
 if TYPE_CHECKING:
@@ -37,12 +38,11 @@ if TYPE_CHECKING:
     from collectors.probe.icmp_stream import Stream
 
 SERIES = ("target", "link")
-BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.3, 0.6, 1.0, 3.0)
 TARGET_INFO = info("commune_ping_target_info", "The address that a target has now.", "target", "address", "family", "link")
 SENT = counter("commune_ping_sent_total", "Echo requests sent.", *SERIES)
 RECEIVED = counter("commune_ping_received_total", "Echo replies received in time.", *SERIES)
 ERRORS = counter("commune_ping_errors_total", "ICMP errors and unusable replies, by type.", *SERIES, "type")
-RTT = Metric("commune_ping_rtt_seconds", MetricType.HISTOGRAM, "Round-trip time of echo replies.", SERIES, BUCKETS)
+RTT = Metric("commune_ping_rtt_seconds", MetricType.HISTOGRAM, "Round-trip time of echo replies.", SERIES, RTT_BUCKETS)
 JITTER = gauge("commune_ping_jitter_seconds", "Interarrival jitter of round trips (RFC 3550, section 6.4.1).", *SERIES)
 UP = gauge("commune_ping_up", "1 when one of the last three probes was answered.", *SERIES, urgent=True)
 MOS = gauge("commune_ping_mos", "Estimated conversational quality, 1 to 4.5 (ITU-T G.107 E-model).", *SERIES)

@@ -17,6 +17,7 @@ import sys
 from typing import NamedTuple
 
 from collectors.wire.icmp import ECHO, ECHO_REPLY, ECHO_REQUEST, ICMP, ICMPV6
+from collectors.wire.sockerr import IP_RECVERR, IPV6_RECVERR, ORIGIN_ICMP, ORIGIN_ICMP6, parse_queued_error
 
 # Numbers of Linux that the socket module does not name everywhere.
 SO_TIMESTAMPNS = 35
@@ -24,8 +25,8 @@ SO_BINDTODEVICE = 25
 SO_ATTACH_FILTER = 26
 SOL_RAW, ICMP_FILTER = 255, 1
 SOL_ICMPV6, ICMP6_FILTER = 58, 1
-SOL_IP, IP_RECVERR, IP_UNICAST_IF = 0, 11, 50
-SOL_IPV6, IPV6_RECVERR, IPV6_UNICAST_IF = 41, 25, 76
+SOL_IP, IP_UNICAST_IF = 0, 50
+SOL_IPV6, IPV6_UNICAST_IF = 41, 76
 MSG_ERRQUEUE = 0x2000
 MSG_DONTWAIT = 0x40
 
@@ -37,7 +38,6 @@ PERMISSION_HELP = (
     'the group ping (sysctl net.ipv4.ping_group_range="0 2147483647")'
 )
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
-_EXTENDED_ERROR = struct.Struct("=IBBBBII")
 _QUOTED = struct.Struct("!BBHHH")
 
 
@@ -91,12 +91,12 @@ class Lane:
                 return None
             for level, option, value in ancillary:
                 known = (level, option) in ((SOL_IP, IP_RECVERR), (SOL_IPV6, IPV6_RECVERR))
-                if not known or len(value) < _EXTENDED_ERROR.size or len(data) < _QUOTED.size or not sender:
+                error = parse_queued_error(value) if known else None
+                if error is None or len(data) < _QUOTED.size or not sender:
                     continue
-                _, origin, kind, code, *_ = _EXTENDED_ERROR.unpack_from(value)
                 quoted, _, _, _, sequence = _QUOTED.unpack_from(data)
-                if origin in (2, 3) and quoted == ECHO_REQUEST[self.family]:
-                    return QueuedError(kind, code, str(sender[0]).partition("%")[0], sequence)
+                if error.origin in (ORIGIN_ICMP, ORIGIN_ICMP6) and quoted == ECHO_REQUEST[self.family]:
+                    return QueuedError(error.type, error.code, str(sender[0]).partition("%")[0], sequence)
 
     def close(self) -> None:
         """Close the socket."""

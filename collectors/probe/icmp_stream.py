@@ -14,10 +14,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from collectors.model import Reason
-from collectors.wire.roundtrip import SLOW_SEND, STEP_TOLERANCE, jitter, round_trip, settle
+from collectors.wire.roundtrip import RTT_BUCKETS, SLOW_SEND, STEP_TOLERANCE, jitter, round_trip, settle
 
-RTT_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.3, 0.6, 1.0, 3.0)
-"""Upper bounds in seconds of the round-trip histogram."""
 UP_PROBES = 3
 """Up means an answer among so many probes."""
 SMALLEST_RING = 128

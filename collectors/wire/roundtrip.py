@@ -6,6 +6,8 @@ read beside it, tells how much it was set by and how long the round trip can hav
 
 from __future__ import annotations
 
+RTT_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.3, 0.6, 1.0, 3.0)
+"""Upper bounds in seconds of the round-trip histogram."""
 STEP_TOLERANCE = 1_000_000
 """Nanoseconds between two readings of the same clocks that are no step: the process was interrupted between them."""
 SLOW_SEND = 300_000

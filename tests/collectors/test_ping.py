@@ -19,7 +19,6 @@ from collectors.machine import Machine
 from collectors.model import Reading, Reason
 from collectors.ping import PingCollector, PingSettings, PingTarget, build
 from collectors.probe.icmp import Pinger
-from collectors.probe.icmp_stream import RTT_BUCKETS
 from collectors.site import Context, InvalidError, Link, Route, Site, Surroundings, Uplink
 from collectors.wire.units import Duration
 from tests.collectors.golden import compare
@@ -41,10 +40,6 @@ def aims(settings: PingSettings, where: Context) -> list[tuple[str, str | None, 
 
 def up(link: Link, interface: str | None, gateway: str | None) -> Uplink:
     return Uplink(link, interface, gateway)
-
-
-def test_buckets_are_those_of_the_engine() -> None:
-    assert ping.BUCKETS == RTT_BUCKETS
 
 
 def test_nothing_configured_gateway_and_beacons() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from collectors.model import Reason
-from collectors.probe.icmp_stream import RTT_BUCKETS, Stream
+from collectors.probe.icmp_stream import Stream
+from collectors.wire.roundtrip import RTT_BUCKETS
 
 SECOND = 1_000_000_000
 WALL = 1_700_000_000 * SECOND
