@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from agent.scheduler import Scheduler
+from agent.state import State
+from collectors.machine import Machine
 from collectors.model import Reading
+from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.snmp import SnmpAuth
+from collectors.snmp.assemble import credentials
+from collectors.snmp.device import SnmpDeviceCollector
 from tests.collectors.snmp.conftest import Poll
+from tests.collectors.snmp.simulator import simulated
 
 DEVICE = "network_wifi_ubiquiti-m5"
 
@@ -28,3 +41,58 @@ async def test_both_backends_and_versions_read_the_same(poll: Poll, backend: str
     untimed = {o for o in reference.observations if "boot" not in o.metric.name}
     assert {o for o in reading.observations if "boot" not in o.metric.name} == untimed
     assert len(values(reading, "commune_interface_receive_bytes_total")) == 9
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:pysnmp.*")
+async def test_a_device_that_stops_answering_is_down_at_once_and_its_values_vanish(
+    recordings: Path, tmp_path: Path, backend: str
+) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    shutil.copy(next(recordings.rglob(f"{DEVICE}.snmprec")), folder)
+    state = State()
+    readings: asyncio.Queue[Reading] = asyncio.Queue()
+
+    def deliver(reading: Reading, valid_for: float) -> None:
+        state.apply(reading, valid_for)
+        readings.put_nowait(reading)
+
+    def forget(key: tuple[str, str]) -> None:
+        state.remove(key)
+
+    def shown() -> dict[str, object]:
+        return {series.metric.name: series.value for series in state.series()}
+
+    machine = Machine()
+    sessions = SnmpSessions(backend)
+    scheduler = Scheduler(machine.clock, deliver, forget)
+    try:
+        async with asyncio.timeout(90):
+            with simulated(folder, tmp_path) as port:
+                peer = Peer("127.0.0.1", port, Credentials(2, DEVICE), timeout=2, retries=0)
+                await scheduler.replace([SnmpDeviceCollector(DEVICE, peer, sessions, machine, interval=6)])
+                while "commune_interface_receive_bytes_total" not in shown():
+                    await readings.get()
+                assert shown()["commune_device_up"] == 1.0
+            while not readings.empty():
+                readings.get_nowait()
+            await readings.get()
+            if shown()["commune_device_up"] != 0.0:  # a poll was under way when it fell silent: the next one tells
+                await readings.get()
+        assert shown()["commune_device_up"] == 0.0
+        assert set(shown()) == {"commune_device_up", "commune_snmp_errors_total"}
+    finally:
+        await scheduler.stop()
+        await sessions.close()
+
+
+def test_a_changed_secret_file_makes_another_instance_at_a_reload(tmp_path: Path) -> None:
+    file = tmp_path / "community"
+    auth = msgspec.convert({"community_file": "community"}, SnmpAuth)
+    identities = []
+    for word in ("first", "first", "second"):
+        file.write_text(f"{word}\n", encoding="utf-8")
+        peer = Peer("127.0.0.1", 161, credentials(auth, tmp_path))
+        identities.append(SnmpDeviceCollector("switch-1", peer, SnmpSessions(), Machine(), interval=60).identity)
+    assert identities[0] == identities[1]
+    assert identities[1] != identities[2]
