@@ -96,3 +96,37 @@ def test_a_changed_secret_file_makes_another_instance_at_a_reload(tmp_path: Path
         identities.append(SnmpDeviceCollector("switch-1", peer, SnmpSessions(), Machine(), interval=60).identity)
     assert identities[0] == identities[1]
     assert identities[1] != identities[2]
+
+
+MODEM = {1: "1", 11: "Registered, home", 13: "Viettel", 16: "LTE", 17: "410", 19: "12", 20: "-95", 21: "-11"}
+"""A row of modemTable (TELTONIKA-RUTX-MIB) by column; written from the MIB, since no recording of such a router is at hand."""
+
+
+@pytest.mark.parametrize(
+    ("told", "registered"), [("Registered, home", 1.0), ("Registered, roaming", 1.0), ("Searching", 0.0), ("Unknown", None)]
+)
+async def test_a_mobile_router_of_which_there_is_only_the_mib(tmp_path: Path, told: str, registered: float | None) -> None:
+    folder, base = tmp_path / "one", "1.3.6.1.4.1.48690"
+    folder.mkdir()
+    rows = [
+        "1.3.6.1.2.1.1.1.0|4|Linux Teltonika-RUTX11.com 5.4.147 #0 SMP armv7l",
+        "1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.8072.3.2.10",
+        "1.3.6.1.2.1.1.3.0|67|123456",
+        *(f"{base}.1.{at}.0|4|{word}" for at, word in ((1, "1102345678"), (3, "RUTX11000000"), (6, "RUTX_R_00.07.06.3"))),
+        *(f"{base}.2.2.1.{column}.1|4|{word}" for column, word in (MODEM | {11: told}).items()),
+    ]
+    (folder / "rutx.snmprec").write_text("\n".join(rows) + "\n")
+    sessions = SnmpSessions()
+    with simulated(folder, tmp_path) as port:
+        peer = Peer("127.0.0.1", port, Credentials(2, "rutx"), timeout=5)
+        reading = await SnmpDeviceCollector("rutx", peer, sessions, Machine(), interval=60).collect()
+    await sessions.close()
+    assert reading.reason is None, reading.detail
+    found = {name: values(reading, f"commune_mobile_{name}") for name in ("signal_rsrp_dbm", "signal_rsrq_db", "signal_sinr_db")}
+    assert found == {"signal_rsrp_dbm": {(): -95.0}, "signal_rsrq_db": {(): -11.0}, "signal_sinr_db": {(): 12.0}}
+    assert values(reading, "commune_mobile_registered") == ({} if registered is None else {(): registered})
+    assert values(reading, "commune_mobile_info") == {("Viettel", "LTE"): 1.0}
+    assert values(reading, "commune_device_info").keys() == {
+        ("Teltonika", "RUTX11", "RUTX_R_00.07.06.3", "1102345678", "", "teltonika")
+    }
+    assert values(reading, "commune_device_temperature_celsius") == {("Modem 1",): 41.0}
