@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.model import Collector, Emit, Observations, Reading, Reason, counter, gauge, info
+from collectors.probe.ports import Ports
 from collectors.site import Context, Link, Uplink
 
 if TYPE_CHECKING:
@@ -245,13 +246,20 @@ class LinkCollector(Collector):
         self._gateway, self._beacons = None, []
 
     def _measure_use(self) -> None:
-        """Bytes since the last time as a share of the contract, else of the interface's speed."""
-        name = self._uplink.interface
+        """Bytes since the last time as a share of the contract, else of the speed of the interface or the router's port."""
+        name, settings = self._uplink.interface, self._uplink.settings
+        now = self._machine.clock.monotonic()
+        contract = settings.contract
+        self._utilization.clear()
+        if settings.device is not None and settings.port is not None:
+            rates, speed = self._context.session(Ports, Ports).rates(settings.device, settings.port, now)
+            for direction, rate in rates.items():
+                capacity = getattr(contract, direction) or speed
+                if capacity:
+                    self._utilization[direction] = rate / capacity
+            return
         if name is None:
             return
-        now = self._machine.clock.monotonic()
-        contract = self._uplink.settings.contract
-        self._utilization.clear()
         for direction, file in DIRECTIONS.items():
             text = self._machine.read_or_none(f"/sys/class/net/{name}/statistics/{file}")
             if text is None or not text.isdecimal():

@@ -27,11 +27,11 @@ def ranges(given: tuple[str, ...], machine: Machine, *, force: bool) -> list[Net
     """The networks to search: those given, else those of this computer's interfaces.
 
     Raises:
-        click.ClickException: one is none, is not private, or is too large, and `force` was not given.
+        click.ClickException: one is none, is not private, not of this site, or is too large, and `force` was not given.
     """
-    texts = given or tuple(
-        address for interface in look(machine).interfaces for address in interface.addresses if ":" not in address
-    )
+    own = [address for interface in look(machine).interfaces for address in interface.addresses if ":" not in address]
+    site = [Network(address, strict=False) for address in own]
+    texts = given or tuple(own)
     found = []
     for text in texts:
         try:
@@ -43,6 +43,11 @@ def ranges(given: tuple[str, ...], machine: Machine, *, force: bool) -> list[Net
             continue
         if not force and not network.is_private:
             message = f"{network} is not a private range; --force searches it all the same"
+            raise click.ClickException(message)
+        if not force and not network.is_loopback and not any(network.overlaps(one) for one in site):
+            message = (
+                f"{network} is no network of this computer ({', '.join(map(str, site)) or 'it has none'}); --force searches it"
+            )
             raise click.ClickException(message)
         if not force and network.num_addresses > MAX_ADDRESSES:
             message = f"{network} has {network.num_addresses} addresses; give a smaller range, or --force"
@@ -57,7 +62,9 @@ def as_yaml(found: list[Found]) -> str:
     names: set[str] = set()
     for device in found:
         if not device.answers_snmp:
-            lines.append(f"    # {device.address} ({device.mac}) does not answer SNMP")
+            where = f"{device.address} ({device.mac})" if device.mac else device.address
+            hint = f"; as a ping target: {{name: {device.address}, address: {device.address}}}" if device.answers_ping else ""
+            lines.append(f"    # {where} does not answer SNMP{hint}")
             continue
         words = device.name or f"{device.vendor} {device.model}".strip() or device.address
         name = re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-") or device.address
@@ -80,7 +87,7 @@ def as_yaml(found: list[Found]) -> str:
 )
 @click.option("--port", default=161, show_default=True, help="UDP port to ask.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of configuration.")
-@click.option("--force", is_flag=True, help="Also ranges that are not private, or large.")
+@click.option("--force", is_flag=True, help="Also ranges that are not private, not of this site, or large.")
 def command(cidr: tuple[str, ...], path: Path | None, port: int, *, as_json: bool, force: bool) -> None:
     """Find the devices of CIDR ranges (default: the networks of this computer), and print them as configuration."""
     machine = Machine()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from collectors.model import Collector
+from collectors.probe.ports import Ports
 from collectors.probe.snmp import Credentials, Peer, SnmpSessions
 from collectors.site import Context
 from collectors.snmp import SnmpAuth, SnmpSettings
@@ -44,6 +45,7 @@ def assemble(settings: SnmpSettings, context: Context) -> list[Collector]:
     profiles = context.directory / Path(settings.profiles_dir).expanduser() if settings.profiles_dir else None
     known = {name: credentials(auth, context.directory) for name, auth in settings.auths.items()}
     board = context.session(Switchboard, Switchboard) if settings.traps.listen else None
+    links = [uplink.settings for uplink in context.uplinks]
     found: list[Collector] = [
         SnmpDeviceCollector(
             device.name,
@@ -54,6 +56,8 @@ def assemble(settings: SnmpSettings, context: Context) -> list[Collector]:
             profile=device.profile,
             directory=profiles,
             zone=device.zone,
+            ports=context.session(Ports, Ports),
+            watched=frozenset(link.port for link in links if link.device == device.name and link.port is not None),
             board=board,
         )
         for device in settings.devices

@@ -8,9 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from collectors.families import DEVICE_BOOT, DEVICE_INFO, DEVICE_UP, DEVICE_ZONE
+from collectors.families import (
+    DEVICE_BOOT,
+    DEVICE_INFO,
+    DEVICE_UP,
+    DEVICE_ZONE,
+    INTERFACE_SPEED,
+    RECEIVE_BYTES,
+    TRANSMIT_BYTES,
+)
 from collectors.machine import Machine
 from collectors.model import Collector, Emit, Observation, Observations, Reading, Reason
+from collectors.probe.ports import Count, Ports
 from collectors.probe.snmp import Conversation, Limits, Peer, SnmpError, SnmpSessions, Value
 from collectors.snmp import events, identify
 from collectors.snmp.convert import text
@@ -42,6 +51,7 @@ class SnmpDeviceCollector(Collector):
         board: hands over the traps of this device; None where none are received.
         profile: a profile's name, or "auto".
         zone: where the device stands; None where nobody said.
+        ports: is told of the interfaces named in `watched`.
     """
 
     kind: ClassVar[str] = "snmp"
@@ -58,14 +68,18 @@ class SnmpDeviceCollector(Collector):
         directory: Path | None = None,
         board: Switchboard | None = None,
         zone: str | None = None,
+        ports: Ports | None = None,
+        watched: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(target, interval=interval, identity=(peer, profile, directory, zone))
+        super().__init__(target, interval=interval, identity=(peer, profile, directory, zone, watched))
         self._peer = peer
         self._sessions = sessions
         self._machine = machine
         self._wanted = profile
         self._directory = directory
         self._zone = zone
+        self._ports = ports
+        self._watched = watched
         self._limits = Limits()
         self._layout: Layout | None = None
         self._device = Identity()
@@ -138,7 +152,23 @@ class SnmpDeviceCollector(Collector):
         except SnmpError as error:
             return self._silent(taken, error.reason, str(error))
         self._own(found)
+        self._tell_ports(taken, found)
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
+
+    def _tell_ports(self, taken: float, found: Observations) -> None:
+        """Hand on the counters of the ports that carry an uplink."""
+        if self._ports is None or not self._watched:
+            return
+        wanted = {RECEIVE_BYTES, TRANSMIT_BYTES, INTERFACE_SPEED}
+        values = {
+            (item.metric, item.labels[1]): item.value
+            for item in found.items
+            if item.metric in wanted and isinstance(item.value, float)
+        }
+        for port in self._watched:
+            received, sent, speed = (values.get((metric, port)) for metric in (RECEIVE_BYTES, TRANSMIT_BYTES, INTERFACE_SPEED))
+            if received is not None or sent is not None:
+                self._ports.take(self.target, port, Count(taken, received, sent, speed))
 
     def _own(self, found: Observations) -> None:
         """What is told of a device whether it answers or not."""

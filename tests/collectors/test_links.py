@@ -17,6 +17,7 @@ from collectors.machine import Machine
 from collectors.model import Reading, Reason
 from collectors.probe.icmp import Pinger
 from collectors.probe.icmp_stream import Window
+from collectors.probe.ports import Count, Ports
 from collectors.site import Context, Contract, Link, Site, Surroundings, Uplink
 from collectors.wire.units import Rate
 from tests.collectors.golden import compare
@@ -115,6 +116,22 @@ def folder(root: Path, interface: str, received: int, sent: int, speed: str = "1
     (statistics / "tx_bytes").write_text(f"{sent}\n")
     (statistics.parent / "speed").write_text(f"{speed}\n")
     return Machine(root=root, clock=TurnedClock())
+
+
+def test_use_of_a_line_behind_the_router_is_that_of_the_routers_port(tmp_path: Path) -> None:
+    machine = folder(tmp_path, "eth0", 0, 0)
+    behind = Link(name="tslcd", device="router-1", port="ether2", contract=Contract(download=Rate(1_250_000)))
+    link = made(behind, machine, None)
+    ports = link._context.session(Ports, Ports)
+    for count in (Count(0.0, 1000, 1000), Count(60.0, 1000 + 7_500_000, 1000 + 3_000_000, 12_500_000.0)):
+        ports.take("router-1", "ether2", count)
+    assert isinstance(machine.clock, TurnedClock)
+    machine.clock.now = 65.0
+    link._measure_use()
+    assert link._utilization == pytest.approx({"download": 0.1, "upload": 0.004})
+    machine.clock.now += 1000
+    link._measure_use()
+    assert not link._utilization
 
 
 @pytest.mark.parametrize(

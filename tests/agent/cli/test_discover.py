@@ -47,7 +47,13 @@ def test_json_tells_profile_and_vendor(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "told"), [("8.8.8.0/24", "not a private range"), ("10.0.0.0/8", "smaller range"), ("nonsense", "no IPv4 range")]
+    ("cidr", "told"),
+    [
+        ("8.8.8.0/24", "not a private range"),
+        ("127.0.0.0/8", "smaller range"),
+        ("10.254.254.0/24", "no network of this computer"),
+        ("nonsense", "no IPv4 range"),
+    ],
 )
 def test_only_private_and_small_ranges(cidr: str, told: str) -> None:
     result = CliRunner().invoke(command, [cidr])
@@ -59,3 +65,8 @@ def test_nobody_there_is_an_empty_section() -> None:
     result = CliRunner().invoke(command, ["127.0.0.9/32", "--port", "9"])
     assert result.exit_code == 0, result.output
     assert yaml.safe_load(result.output) == {"snmp": {"devices": []}}
+
+
+def test_who_answers_an_echo_request_alone_is_told_as_a_ping_target() -> None:
+    result = CliRunner().invoke(command, ["127.0.0.9/32", "--port", "9"])
+    assert "127.0.0.9 does not answer SNMP; as a ping target: {name: 127.0.0.9, address: 127.0.0.9}" in result.output
