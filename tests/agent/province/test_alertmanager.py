@@ -271,7 +271,7 @@ def test_from_event_to_webhook(tmp_path: Path) -> None:
                 ("commune_ping_up", second, f"{second}/main/internet"): 0,
             }
             agents.silent.add(second)
-            limits = {"UplinkDown": 45, "UpsOnBattery": 45 + 15, "SiteDark": 90, "WifiDeadZone": 150, "PortalDown": 270}
+            limits = {"UplinkDown": 45 + 35, "UpsOnBattery": 45 + 15, "SiteDark": 90, "WifiDeadZone": 150, "PortalDown": 270}
             while time.time() - event < 160 and len({labels["alertname"] for _, _, labels, _ in receiver.seen}) < len(limits):
                 time.sleep(1)
             time.sleep(20)
