@@ -161,6 +161,7 @@ def test_sites_have_their_own_moments_and_targets_of_a_site_too() -> None:
     assert len(moments) == 6
 
 
+@pytest.mark.timing
 async def test_stops_at_once_when_told(tmp_path: Path) -> None:
     clock = Clock(MONDAY.replace(hour=12))
 
@@ -329,6 +330,7 @@ def test_not_while_the_line_carries_more_than_the_set_share(site: LabSite, load:
         assert packets == 0
 
 
+@pytest.mark.timing
 @needs_lab
 @pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
 def test_ends_when_others_begin_to_use_the_line(site: LabSite, method: str) -> None:
@@ -372,6 +374,7 @@ async def measure_by(method: Literal["http", "iperf3", "ndt7"], interface: str, 
     return {"reason": reading.reason, "detail": reading.detail, "spent": spent(reading)}
 
 
+@pytest.mark.timing
 @needs_lab
 @pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
 def test_a_test_goes_by_the_uplink_it_is_for(sites: tuple[LabSite, LabSite], method: str) -> None:
@@ -390,6 +393,7 @@ def test_a_test_goes_by_the_uplink_it_is_for(sites: tuple[LabSite, LabSite], met
     assert (counted[1].packets, counted[2].packets) == (0, 0)
 
 
+@pytest.mark.timing
 @needs_lab
 @pytest.mark.timing
 def test_the_agent_that_is_told_to_end_leaves_no_test_behind(site: LabSite, tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def limits(found: dict[str, Any]) -> set[str]:
     return {row.partition('reason="')[2].partition('"')[0] for row in rows if row.endswith(" 1.0")}
 
 
+@pytest.mark.timing
 @needs_lab
 def test_a_good_line_is_ready(site: LabSite) -> None:
     found = inside(site.pc, judge, 5.0)
@@ -151,6 +152,7 @@ def test_a_good_line_is_ready(site: LabSite) -> None:
     assert "MOS 4.4" in found["detail"]
 
 
+@pytest.mark.timing
 @needs_lab
 @pytest.mark.parametrize(
     ("fault", "expected"),
@@ -171,6 +173,7 @@ def test_each_limit_for_its_own_reason(site: LabSite, fault: str, expected: set[
     assert 'commune_conference_ready{target="bridge"} 0.0' in found["text"]
 
 
+@pytest.mark.timing
 @needs_lab
 def test_a_line_in_use_is_no_line_for_a_conference(site: LabSite) -> None:
     found = inside(site.pc, judge, 5.0, 1_000_000.0)

@@ -51,6 +51,7 @@ def test_hops_as_traceroute_gives_them(site: Site, address: str, method: str) ->
     assert all(hop["loss"] == 0 for hop in found["hops"])
 
 
+@pytest.mark.timing
 @needs_lab
 def test_round_trips_grow_where_the_delay_is(site: Site) -> None:
     with site.line.delay(0.03):
@@ -65,6 +66,7 @@ def mtr(site: Site, address: str, probes: int) -> list[tuple[str, float]]:
     return [(hub["host"], hub["Loss%"] / 100) for hub in json.loads(said)["report"]["hubs"]]
 
 
+@pytest.mark.timing
 @needs_lab
 @pytest.mark.skipif(require("mtr") is not None, reason="no mtr here")
 def test_loss_of_each_hop_within_sampling_error_of_what_is_imposed_and_of_mtr(site: Site) -> None:
