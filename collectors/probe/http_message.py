@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from collectors.probe.proxy import Proxy, credentials
 from collectors.wire.http1 import Head, parse_chunk_size, parse_head
 
 BODY_LIMIT = 2**20
 """Octets of a body that are read; what comes after is not waited for."""
+PART = 65536
 INTERIM_ANSWERS = 8
 SWITCHING_PROTOCOLS = 101
 _SAFE = "%/:=&?~+!$,;'@()*[]"
 
 
-def render(
-    method: str, url: urllib.parse.SplitResult, host: str, proxy: Proxy | None, cookies: Mapping[str, str] | None
-) -> bytes:
-    """The request; by a proxy without a tunnel it names the whole URL (RFC 9112, section 3.2.2)."""
+def opening(method: str, url: urllib.parse.SplitResult, host: str, proxy: Proxy | None) -> list[str]:
+    """The first lines of a request; by a proxy without a tunnel it names the whole URL (RFC 9112, section 3.2.2).
+
+    `host` is the name of the URL as it goes over the wire (ASCII).
+    """
     authority = f"[{host}]" if ":" in host else host
     if url.port:
         authority += f":{url.port}"
@@ -27,9 +30,18 @@ def render(
     if url.query:
         target += "?" + urllib.parse.quote(url.query, safe=_SAFE)
     direct = proxy is None or url.scheme == "https"
+    lines = [f"{method} {target if direct else f'http://{authority}{target}'} HTTP/1.1", f"Host: {authority}"]
+    if proxy is not None and not direct and proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    return lines
+
+
+def render(
+    method: str, url: urllib.parse.SplitResult, host: str, proxy: Proxy | None, cookies: Mapping[str, str] | None
+) -> bytes:
+    """A visitor's request, one on its connection."""
     lines = [
-        f"{method} {target if direct else f'http://{authority}{target}'} HTTP/1.1",
-        f"Host: {authority}",
+        *opening(method, url, host, proxy),
         "User-Agent: commune-agent",
         "Accept: */*",
         "Accept-Encoding: identity",
@@ -37,8 +49,6 @@ def render(
     ]
     if (own := credentials(url)) is not None:
         lines.append(f"Authorization: {own}")
-    if proxy is not None and not direct and proxy.authorization:
-        lines.append(f"Proxy-Authorization: {proxy.authorization}")
     if cookies:
         lines.append("Cookie: " + "; ".join(f"{name}={value}" for name, value in cookies.items()))
     return "\r\n".join((*lines, "", "")).encode("latin-1")
@@ -60,30 +70,41 @@ async def read_head(reader: asyncio.StreamReader, begun: bytes = b"") -> Head:
 
 
 async def read_body(reader: asyncio.StreamReader, head: Head) -> None:
-    """Read the body to its end, at most `BODY_LIMIT` octets.
+    """Read the body to its end, at most `BODY_LIMIT` octets; raises as `body_parts`."""
+    left = BODY_LIMIT
+    async for part in body_parts(reader, head):
+        left -= len(part)
+        if left <= 0:
+            return
+
+
+async def body_parts(reader: asyncio.StreamReader, head: Head) -> AsyncIterator[bytes]:
+    """The body as it comes (RFC 9112, section 6), to its end, so that another answer can follow on the connection.
 
     Raises:
         EOFError: the connection ended before.
         ValueError: a chunk has no size.
     """
-    left = BODY_LIMIT
-    if head.is_chunked:
-        while left > 0 and (size := parse_chunk_size(await reader.readline())):
-            left -= await _skip(reader, min(size, left), exactly=True)
-            if left > 0:
-                await reader.readexactly(2)
+    if not head.is_chunked:
+        async for part in _octets(reader, head.length):
+            yield part
         return
-    length = head.length
-    await _skip(reader, left if length is None else min(length, left), exactly=length is not None)
+    while size := parse_chunk_size(await reader.readline()):
+        async for part in _octets(reader, size):
+            yield part
+        await reader.readexactly(2)
+    while (await reader.readline()).strip():  # trailers
+        pass
 
 
-async def _skip(reader: asyncio.StreamReader, size: int, *, exactly: bool) -> int:
-    seen = 0
-    while seen < size:
-        part = await reader.read(min(size - seen, 65536))
+async def _octets(reader: asyncio.StreamReader, size: int | None) -> AsyncIterator[bytes]:
+    """So many octets, or all until the connection ends."""
+    left = math.inf if size is None else size
+    while left > 0:
+        part = await reader.read(int(min(left, PART)))
         if not part:
-            if exactly:
+            if size is not None:
                 raise EOFError
-            break
-        seen += len(part)
-    return seen
+            return
+        left -= len(part)
+        yield part
