@@ -43,14 +43,15 @@ async def reach(endpoints: Sequence[Endpoint], name: str, interface: str | None 
     Raises:
         OSError: none does; says why.
     """
-    left, outcome = list(endpoints), None
+    left, why = list(endpoints), f"{name} has no address"
     while left:
         now = one_per_family(left)
         left = [one for one in left if one not in now]
         outcome = await race(now, name, timeout=TRY_EACH if left else LAST_TRY, clock=SystemClock(), interface=interface)
         if not isinstance(outcome, Fault):
             return outcome.channel
-    raise OSError(f"{name} has no address" if outcome is None else outcome.detail)
+        why = outcome.detail
+    raise OSError(why)
 
 
 async def connect(host: str, port: int) -> socket.socket:
@@ -119,6 +120,7 @@ class HttpClient:
         *,
         context: ssl.SSLContext | None = None,
         server_name: str | None = None,
+        open_within: float | None = None,
         limit: int = BODY_LIMIT,
         sink: BinaryIO | None = None,
     ) -> Reply:
@@ -134,6 +136,7 @@ class HttpClient:
             body: of the request.
             context: for https; None trusts the system's store.
             server_name: the name on the server's certificate, where it is not the URL's.
+            open_within: seconds for a connection, its TLS handshake included.
             limit: octets of the body to read.
             sink: takes the body of a success in place of `Reply.body`, all of it.
 
@@ -147,7 +150,11 @@ class HttpClient:
         to = _To(parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80), proxy, context, server_name)
         message = _message(opening(method, parts, host, proxy), credentials(parts), headers or {}, method, body)
         try:
-            begun = await self._ask_again(to, message) or await self._ask(await self._open(to), message)
+            begun = await self._ask_again(to, message)
+            if not begun:
+                async with asyncio.timeout(open_within):
+                    streams = await self._open(to)
+                begun = await self._ask(streams, message)
             reply, whole = await self._hear(begun, method, limit, sink)
         except EOFError:
             self._drop()

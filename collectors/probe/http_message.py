@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import urllib.parse
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from collectors.probe.proxy import Proxy, credentials
 from collectors.wire.http1 import Head, parse_chunk_size, parse_head
@@ -78,7 +78,7 @@ async def read_body(reader: asyncio.StreamReader, head: Head) -> None:
             return
 
 
-async def body_parts(reader: asyncio.StreamReader, head: Head) -> AsyncIterator[bytes]:
+async def body_parts(reader: asyncio.StreamReader, head: Head) -> AsyncGenerator[bytes, None]:
     """The body as it comes (RFC 9112, section 6), to its end, so that another answer can follow on the connection.
 
     Raises:

@@ -7,26 +7,25 @@ read anew for every request that needs them and never appear in a message.
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import email.utils
 import enum
 import errno
+import ssl
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from agent import __version__
 from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encoder
-from agent.forward.remote.ways import CONNECT_WITHIN, Remembering, Ways
+from agent.forward.remote.ways import CONNECT_WITHIN, Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
 from agent.forward.tls import client_context
+from agent.http_client import HttpClient, authorization
 from agent.settings import RemoteWriteSettings
-from agent.tasks import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
 OTHERS_WRITTEN = ("X-Prometheus-Remote-Write-Histograms-Written", "X-Prometheus-Remote-Write-Exemplars-Written")
-KEEP_ALIVE = 300.0
 LONGEST_RETRY_AFTER = 600.0
 SLOW, FAST = 4.0, 1.0
 SMALLEST_CHUNK = 500
@@ -107,8 +105,8 @@ class Client:
         self._auto = str(settings.protocol) == "auto"
         self.version = "2.0" if self._auto else str(settings.protocol)
         self._ways = ways or Ways(tuple, monotonic)
-        self._resolver = Remembering()
-        self._session: aiohttp.ClientSession | None = None
+        self._http = HttpClient(self._ways.connect)
+        self._context: ssl.SSLContext | None = None
         self._built: tuple[object, ...] = ()
         self.chunk = BLOCK_SAMPLES
         """Samples of a request: fewer where a full one takes seconds."""
@@ -158,43 +156,39 @@ class Client:
         return answer.outcome is not Outcome.AGAIN
 
     async def _request(self, method: str, body: bytes) -> Answer:
-        """One exchange; a connection that the receiver closed while it was idle gets a second try at once."""
+        """One exchange; a connection that turns out to lead into a dead line gets a second try by another one at once."""
         for last_try in (False, True):
             try:
-                return await self._exchange(method, body)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
-                never_there = isinstance(error, aiohttp.ClientConnectorError)
-                if never_there or last_try or getattr(error, "errno", None) == errno.ETIMEDOUT:
+                async with asyncio.timeout(self._settings.timeout):
+                    return await self._exchange(method, body)
+            except (FileNotFoundError, PermissionError) as error:
+                return Answer(Outcome.HELD, detail=str(error))
+            except (OSError, ValueError) as error:
+                if isinstance(error, OSError):
                     self._ways.failed()
-                if never_there or last_try:
+                if last_try or getattr(error, "errno", None) != errno.ETIMEDOUT:
                     return Answer(Outcome.AGAIN, detail=_say(error))
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                outcome = Outcome.HELD if isinstance(error, FileNotFoundError | PermissionError) else Outcome.AGAIN
-                if isinstance(error, TimeoutError):
-                    self._ways.failed()
-                return Answer(outcome, detail=_say(error))
         raise AssertionError
 
     async def _exchange(self, method: str, body: bytes) -> Answer:
-        session = self._open()
+        await self._prepare()
         headers = self._headers() if method == "POST" else {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
         headers.update(self._credentials())
         sent = self._monotonic()
-        async with session.request(
+        reply = await self._http.request(
             method,
             self._settings.url,
-            data=body or None,
-            headers=headers,
-            allow_redirects=False,
-            server_hostname=self._settings.tls.server_name,
-        ) as response:
-            received = self._monotonic()
-            text = await response.content.read(4096) if response.status >= 300 else b""
-            answer = judge(response.status, response.headers, text.decode(errors="replace"))
-            if response.status >= 300:
-                response.close()
-            answer.sent, answer.received, answer.date = sent, received, response.headers.get("Date")
-            return answer
+            headers,
+            body,
+            context=self._context,
+            server_name=self._settings.tls.server_name,
+            open_within=CONNECT_WITHIN if self._ways.several else None,
+            limit=4096,
+        )
+        received = self._monotonic()
+        answer = judge(reply.status, {name.title(): value for name, value in reply.head.fields}, reply.text)
+        answer.sent, answer.received, answer.date = sent, received, reply.head.get("date")
+        return answer
 
     def _headers(self) -> dict[str, str]:
         return {"User-Agent": _AGENT, "Content-Encoding": "snappy", **HEADERS[self.version], **self._settings.headers}
@@ -204,8 +198,7 @@ class Client:
         if settings.basic_auth is not None:
             auth = settings.basic_auth
             password = str(auth.password) if auth.password is not None else self._secret(auth.password_file or "")
-            pair = base64.b64encode(f"{auth.username}:{password}".encode()).decode()
-            return {"Authorization": f"Basic {pair}"}
+            return authorization(auth.username, password)
         if settings.bearer_token is not None:
             return {"Authorization": f"Bearer {settings.bearer_token!s}"}
         if settings.bearer_token_file is not None:
@@ -215,35 +208,19 @@ class Client:
     def _secret(self, name: str) -> str:
         return self._file(name).read_text(encoding="utf-8").strip()
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _prepare(self) -> None:
+        """Trust as the files say now; another way or another trust needs another connection."""
         tls = self._settings.tls
         names = [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name]
-        several = self._ways.several
-        wanted = (several, self._ways.chosen, *(self._file(name).stat().st_mtime_ns for name in names))
-        if self._session is None or wanted != self._built:
-            if self._session is not None:
-                spawn(self._session.close(), "close connection")
+        wanted = (self._ways.several, self._ways.chosen, *(self._file(name).stat().st_mtime_ns for name in names))
+        if wanted != self._built:
+            await self._http.close()
+            self._context = client_context(tls, self._file) if self._settings.url.startswith("https:") else None
             self._built = wanted
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=1,
-                    keepalive_timeout=KEEP_ALIVE,
-                    ssl=client_context(tls, self._file),
-                    socket_factory=self._ways.open,
-                    resolver=self._resolver,
-                ),
-                timeout=aiohttp.ClientTimeout(total=self._settings.timeout, connect=CONNECT_WITHIN if several else None),
-                trust_env=True,
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
-                auto_decompress=False,
-            )
-        return self._session
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._http.close()
 
 
 _AGENT = f"commune-agent/{__version__}"
@@ -296,4 +273,6 @@ def _moment(value: str | None) -> float | None:
 
 
 def _say(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:DETAIL] if str(error) else type(error).__name__
+    if isinstance(error, TimeoutError) and not error.errno:
+        return "no answer in time"
+    return str(error)[:DETAIL] or type(error).__name__

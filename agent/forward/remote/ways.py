@@ -12,11 +12,8 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
-
-from collectors.probe.sockets import leave_by
+from agent.http_client import reach
+from collectors.probe.sockets import Endpoint, Fault, resolve
 
 CONNECT_WITHIN = 4.0
 """Seconds for TCP and TLS with another line at hand: three times the longest round trip that a line may have."""
@@ -24,7 +21,6 @@ UNACKNOWLEDGED = 6.0
 """Seconds after which data that nobody acknowledged means a dead line (TCP_USER_TIMEOUT, RFC 5482)."""
 NAME_WITHIN = 3.0
 TRY_FIRST_AGAIN = 300.0
-LINUX_TCP_USER_TIMEOUT = 18
 
 
 class Ways:
@@ -38,6 +34,7 @@ class Ways:
     def __init__(self, interfaces: Callable[[], Iterable[str]], monotonic: Callable[[], float]) -> None:
         self._interfaces = interfaces
         self._monotonic = monotonic
+        self._names = Remembering()
         self._chosen: str | None = None
         self._since = 0.0
 
@@ -68,47 +65,38 @@ class Ways:
     def _known(self) -> list[str]:
         return list(dict.fromkeys(self._interfaces()))
 
-    def open(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket for one connection, leaving by the chosen line (`aiohttp.TCPConnector.socket_factory`).
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connection by the chosen line (`agent.http_client.Connect`).
 
         Raises:
-            OSError: the interface is gone.
+            OSError: there is no way; says why.
         """
-        family, kind, protocol = info[0], info[1], info[2]
-        opened = socket.socket(family, kind, protocol)
-        try:
-            if self.several and sys.platform == "linux":
-                opened.setsockopt(socket.IPPROTO_TCP, LINUX_TCP_USER_TIMEOUT, round(UNACKNOWLEDGED * 1000))
-            if self._chosen is not None:
-                leave_by(opened, self._chosen)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
+        channel = await reach(await self._names.resolve(host, port), f"{host}:{port}", self._chosen)
+        if self.several and sys.platform == "linux":
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNACKNOWLEDGED * 1000))
+        return channel
 
 
-class Remembering(AbstractResolver):
+class Remembering:
     """Resolves names; when no resolver answers, the last answer holds: its line may be the dead one."""
 
     def __init__(self) -> None:
-        self._ask = ThreadedResolver()
-        self._last: dict[tuple[str, int, int], list[ResolveResult]] = {}
+        self._last: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> tuple[Endpoint, ...]:
         """Addresses of a name.
 
         Raises:
             OSError: nobody knows, and nobody ever did.
         """
-        key = (host, port, int(family))
+        key, known = (host, port), self._last.get((host, port))
         try:
-            async with asyncio.timeout(NAME_WITHIN if key in self._last else None):
-                self._last[key] = await self._ask.resolve(host, port, family)
-        except OSError:
-            if key not in self._last:
-                raise
+            async with asyncio.timeout(NAME_WITHIN if known else None):
+                found = await resolve(host, port)
+        except TimeoutError:
+            found = known or ()
+        if not isinstance(found, Fault):
+            self._last[key] = found
+        elif known is None:
+            raise OSError(found.detail)
         return self._last[key]
-
-    async def close(self) -> None:
-        """Nothing stays open."""
-        await self._ask.close()

@@ -1,10 +1,13 @@
 """Which line the province is reached by: unit tests of the choice; the whole in tests/e2e/test_province.py."""
 
+import asyncio
 import socket
 
 import pytest
 
-from agent.forward.remote.ways import TRY_FIRST_AGAIN, Remembering, Ways
+from agent.forward.remote.ways import TRY_FIRST_AGAIN, UNACKNOWLEDGED, Remembering, Ways
+from collectors.model import Reason
+from collectors.probe.sockets import Fault
 
 
 class Clock:
@@ -44,22 +47,30 @@ def test_one_line_is_the_kernels_business_and_a_line_that_went_is_forgotten() ->
     assert ways.chosen is None
 
 
-def test_a_socket_leaves_by_the_chosen_line() -> None:
+async def test_a_connection_leaves_by_the_chosen_line() -> None:
     ways = Ways(lambda: ["nothing0", "lo"], Clock())
     ways.failed()
-    with ways.open((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))) as opened:
-        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
+        with await ways.connect("127.0.0.1", server.sockets[0].getsockname()[1]) as channel:
+            assert channel.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
+            assert channel.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNACKNOWLEDGED * 1000
 
 
-async def test_the_last_address_holds_when_no_resolver_answers() -> None:
+async def test_the_last_address_holds_when_no_resolver_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Remembering()
     known = await resolver.resolve("localhost", 80)
 
-    class Dead:
-        async def resolve(self, *_: object) -> None:
-            raise OSError("no resolver answers")
+    async def dead(host: str, port: int) -> Fault:
+        return Fault(Reason.NAME_UNRESOLVED, f"{host} has no address: no resolver answers on {port}")
 
-    resolver._ask = Dead()  # type: ignore[assignment]
+    monkeypatch.setattr("agent.forward.remote.ways.resolve", dead)
     assert await resolver.resolve("localhost", 80) == known
     with pytest.raises(OSError, match="no resolver"):
         await resolver.resolve("other.invalid", 80)
+
+    async def silent(host: str, port: int) -> Fault:
+        return await asyncio.Future()
+
+    monkeypatch.setattr("agent.forward.remote.ways.resolve", silent)
+    monkeypatch.setattr("agent.forward.remote.ways.NAME_WITHIN", 0.01)
+    assert await resolver.resolve("localhost", 80) == known
