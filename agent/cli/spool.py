@@ -67,7 +67,7 @@ async def _confirm(client: aiohttp.ClientSession, name: str, file: Path) -> None
     """Tell the agent that FILE is safe; where it cannot be told, the line will send everything and FILE must go."""
     trouble = "the export was interrupted"
     try:
-        async with client.post(f"/api/v1/spool/carried/{name}") as answer:
+        async with client.post("/api/v1/spool/carried", params={"name": name}) as answer:
             trouble = "" if answer.status == 204 else (await answer.text()).strip()
     finally:
         if trouble:
