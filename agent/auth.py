@@ -7,16 +7,13 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
-from aiohttp import web
-from aiohttp.typedefs import Middleware
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from agent.httpd import Guard, Request, Response
 
 
-def guard(users: Callable[[], Mapping[str, str]]) -> Middleware:
-    """A middleware that asks for a user and password where `users()`, bcrypt hashes by name, is not empty.
+def guard(users: Callable[[], Mapping[str, str]]) -> Guard:
+    """Ask for a user and password where `users()`, bcrypt hashes by name, is not empty.
 
     bcrypt is slow on purpose; a password that it accepted is remembered as a keyed digest, so that a scrape every
     few seconds does not cost its 50 ms of processor time each time. At most two are computed at once, so that
@@ -41,18 +38,17 @@ def guard(users: Callable[[], Mapping[str, str]]) -> Middleware:
             return True
         return False
 
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check(request: Request) -> Response | None:
         if not users():
-            return await handler(request)
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            return None
+        scheme, _, token = (request.head.get("authorization") or "").partition(" ")
         try:
             user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
         except ValueError:  # no Base64, or no UTF-8
             user = password = ""
         if scheme.lower() == "basic" and user and await known(user, password):
-            return await handler(request)
-        return web.Response(status=401, text="unauthorized\n", headers={"WWW-Authenticate": 'Basic realm="commune-agent"'})
+            return None
+        return Response("unauthorized\n", 401, headers={"WWW-Authenticate": 'Basic realm="commune-agent"'})
 
     return check
 

@@ -1,7 +1,7 @@
 """HTTP/1.1 for the agent's own errands: remote write, other exporters of the site, its own Unix socket (RFC 9110, RFC 9112).
 
 Made of the pieces with which `http` measures, since a library's client and server together would take a third of the
-resident agent's memory (docs/adr/005-own-http.md). One connection, kept open from one request to the next.
+resident agent's memory (docs/adr/005-what-stays-resident.md). One connection, kept open from one request to the next.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import os
@@ -11,11 +10,10 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
 from agent import __version__, exposition, privileges, selfmon
 from agent.auth import guard
 from agent.forward import api
+from agent.httpd import HTML, HttpServer, Request, Response, as_json
 from agent.statedir import SOCKET_NAME
 from agent.webconfig import WebConfig
 from collectors import bandwidth
@@ -37,7 +35,7 @@ class Server:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._runners: list[web.AppRunner] = []
+        self._servers: list[HttpServer] = []
         self._web = WebConfig()
 
     async def start(self) -> None:
@@ -58,9 +56,8 @@ class Server:
                 "listening beyond this computer; see web_config_file",
                 extra={"listen": core.listen, "without": " and ".join(lacks)},
             )
-        runner = await self._runner(guarded=True)
         try:
-            await web.TCPSite(runner, host or None, int(port), ssl_context=self._web.tls).start()
+            await self._made(guarded=True).listen(host or None, int(port), self._web.tls)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
             message = f"cannot listen on {core.listen}: {reason}; name another address with the key listen"
@@ -87,62 +84,54 @@ class Server:
             path.unlink(missing_ok=True)
             old = os.umask(0o117)  # so that the socket is never open to others, not even between bind and chmod
             try:
-                await web.UnixSite(await self._runner(guarded=False), str(path)).start()
+                await self._made(guarded=False).listen_locally(path)
             finally:
                 os.umask(old)
         except (OSError, NotImplementedError) as error:
             log.warning("no local socket: diagnose and gaps see no history", extra={"path": str(path), "error": str(error)})
 
-    async def _runner(self, *, guarded: bool) -> web.AppRunner:
-        app = web.Application(middlewares=[guard(lambda: self._web.users)] if guarded else [])
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/-/healthy", self._healthy)
-        app.router.add_get("/-/ready", self._ready)
-        app.router.add_post("/-/reload", self._reload)
-        app.router.add_get("/api/v1/status", self._status)
-        app.router.add_get("/", self._index)
-        api.add_routes(app, self._agent.forward, local=not guarded)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_WITHIN)
-        await runner.setup()
-        self._runners.append(runner)
-        return runner
+    def _made(self, *, guarded: bool) -> HttpServer:
+        server = HttpServer(guard(lambda: self._web.users) if guarded else None)
+        server.add("GET", "/metrics", self._metrics)
+        server.add("GET", "/-/healthy", self._healthy)
+        server.add("GET", "/-/ready", self._ready)
+        server.add("POST", "/-/reload", self._reload)
+        server.add("GET", "/api/v1/status", self._status)
+        server.add("GET", "/", self._index)
+        api.add_routes(server, self._agent.forward, local=not guarded)
+        self._servers.append(server)
+        return server
 
     async def stop(self) -> None:
         """Stop listening."""
-        for runner in self._runners:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(runner.cleanup(), STOP_WITHIN)
+        await asyncio.gather(*(server.stop(STOP_WITHIN) for server in self._servers))
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        openmetrics = exposition.prefers_openmetrics(request.headers.get("Accept", ""))
+    async def _metrics(self, request: Request) -> Response:
+        openmetrics = exposition.prefers_openmetrics(request.header("accept"))
         body = exposition.render(self._agent.state.series(), openmetrics=openmetrics)
-        response = web.Response(body=body, headers={"Content-Type": exposition.OPENMETRICS if openmetrics else exposition.TEXT})
-        response.enable_compression()
-        return response
+        return Response(body, type=exposition.OPENMETRICS if openmetrics else exposition.TEXT, compress=True)
 
-    async def _healthy(self, _: web.Request) -> web.Response:
-        return web.Response(text="healthy\n")
+    async def _healthy(self, _: Request) -> Response:
+        return Response("healthy\n")
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        return web.Response(text="ready\n") if self._agent.ready else web.Response(status=503, text="starting\n")
+    async def _ready(self, _: Request) -> Response:
+        return Response("ready\n") if self._agent.ready else Response("starting\n", 503)
 
-    async def _reload(self, request: web.Request) -> web.Response:
+    async def _reload(self, request: Request) -> Response:
         if request.remote and not _is_loopback(request.remote):  # no address: the Unix socket
-            return web.Response(status=403, text="reload is for this computer only\n")
+            return Response("reload is for this computer only\n", 403)
         outcome = await self._agent.reload()
-        if outcome.error is not None:
-            return web.Response(status=400, text=outcome.error + "\n")
-        return web.Response(text="reloaded\n")
+        return Response("reloaded\n") if outcome.error is None else Response(outcome.error + "\n", 400)
 
-    async def _index(self, _: web.Request) -> web.Response:
+    async def _index(self, _: Request) -> Response:
         links = "".join(
             f'<li><a href="{path}">{path}</a></li>' for path in ("/metrics", "/api/v1/status", "/-/healthy", "/-/ready")
         )
         page = f"<!doctype html><title>commune-agent</title><h1>commune-agent {__version__}</h1><ul>{links}</ul>"
-        return web.Response(text=page, content_type="text/html")
+        return Response(page, type=HTML)
 
-    async def _status(self, _: web.Request) -> web.Response:
-        return web.json_response(status(self._agent))
+    async def _status(self, _: Request) -> Response:
+        return as_json(status(self._agent))
 
 
 def status(agent: Agent) -> dict[str, Any]:

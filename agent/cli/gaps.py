@@ -11,10 +11,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-import aiohttp
 import click
 
-from agent.cli.local import config_option, directory_of, session
+from agent.cli.local import BASE, client_of, config_option, directory_of
 from agent.forward import gaps
 from agent.forward.gaps import Gap
 from agent.locale import LANGUAGES, choose, translator
@@ -67,9 +66,10 @@ def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -
 async def _find(directory: Path, since: float) -> list[Gap]:
     """From the running agent, else from its file."""
     try:
-        async with session(directory) as client, client.get("/api/v1/gaps", params={"since": str(since)}) as response:
-            return [Gap(**row) for row in (await response.json())["gaps"]]
-    except (aiohttp.ClientError, OSError):
+        async with client_of(directory) as client:
+            reply = await client.request("GET", f"{BASE}/api/v1/gaps?since={since}")
+            return [Gap(**row) for row in json.loads(reply.body)["gaps"]]
+    except OSError:
         pass
     try:
         return gaps.read(directory / gaps.FILE, since)

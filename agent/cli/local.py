@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import aiohttp
 import click
 
 from agent import statedir
 from agent.cli.run import load_settings
+from agent.http_client import HttpClient, by_unix_socket
 from agent.statedir import SOCKET_NAME
 from collectors.machine import Machine
 
@@ -28,6 +28,6 @@ def directory_of(path: Path | None) -> Path:
     return directory
 
 
-def session(directory: Path) -> aiohttp.ClientSession:
-    """A session over the Unix socket; requests raise `aiohttp.ClientConnectorError` when no agent runs."""
-    return aiohttp.ClientSession(BASE, connector=aiohttp.UnixConnector(str(directory / SOCKET_NAME)))
+def client_of(directory: Path) -> HttpClient:
+    """A client of the agent that runs on a state directory; requests for `BASE` raise OSError when none does."""
+    return by_unix_socket(directory / SOCKET_NAME)

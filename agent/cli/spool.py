@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import shutil
 import sqlite3
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
-import aiohttp
 import click
 
-from agent.cli.local import config_option, directory_of, session
+from agent.cli.local import BASE, client_of, config_option, directory_of
 from agent.cli.run import load_settings
 from agent.forward.api import NAME
 from agent.forward.disks import make_durable
 from agent.forward.spool import FILE, Spool
+from agent.http_client import HttpClient, Reply
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
 
 
@@ -34,7 +37,7 @@ def export(path: Path | None, file: Path) -> None:
     temporary = file.with_name(f"{file.name}.part")
     try:
         asyncio.run(_export(directory, path, temporary, file))
-    except (OSError, sqlite3.Error, aiohttp.ClientError, click.ClickException) as error:
+    except (OSError, sqlite3.Error, click.ClickException) as error:
         temporary.unlink(missing_ok=True)
         click.echo(f"not exported, everything stays in the spool: {error}", err=True)
         sys.exit(2)
@@ -42,33 +45,39 @@ def export(path: Path | None, file: Path) -> None:
 
 async def _export(directory: Path, path: Path | None, temporary: Path, file: Path) -> None:
     """From the running agent, else from its file. What is exported is withheld once FILE is safe, not before."""
-    async with session(directory) as client:
+    async with client_of(directory) as client:
         try:
-            request = await client.post("/api/v1/spool/export")
-        except (aiohttp.ClientConnectorError, FileNotFoundError):
+            with temporary.open("wb") as handle:
+                reply = await _ask(client, handle)
+            if reply is not None and reply.status == 200:
+                make_durable(temporary, file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                await client.request("POST", f"{BASE}/api/v1/spool/release?unconfirmed=1")
+            raise
+        if reply is None:
             await _export_file(directory, path, temporary, file)
             return
-        async with request as response:
-            if response.status != 200:
-                raise click.ClickException((await response.text()).strip())
-            try:
-                with temporary.open("wb") as handle:
-                    async for chunk in response.content.iter_chunked(65536):
-                        handle.write(chunk)
-                make_durable(temporary, file)
-            except BaseException:
-                await client.post("/api/v1/spool/release", params={"unconfirmed": "1"})
-                raise
-            await _confirm(client, response.headers[NAME], file)
+        if reply.status != 200:
+            raise click.ClickException(reply.text.strip())
+        await _confirm(client, reply.head.get(NAME.lower()) or "", file)
     _tell(file)
 
 
-async def _confirm(client: aiohttp.ClientSession, name: str, file: Path) -> None:
+async def _ask(client: HttpClient, handle: BinaryIO) -> Reply | None:
+    """The running agent's answer, the copy going to `handle`; None when no agent runs."""
+    try:
+        return await client.request("POST", f"{BASE}/api/v1/spool/export", sink=handle)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return None
+
+
+async def _confirm(client: HttpClient, name: str, file: Path) -> None:
     """Tell the agent that FILE is safe; where it cannot be told, the line will send everything and FILE must go."""
     trouble = "the export was interrupted"
     try:
-        async with client.post(f"/api/v1/spool/carried/{name}") as answer:
-            trouble = "" if answer.status == 204 else (await answer.text()).strip()
+        answer = await client.request("POST", f"{BASE}/api/v1/spool/carried?name={name}")
+        trouble = "" if answer.status == 204 else answer.text.strip()
     finally:
         if trouble:
             file.unlink(missing_ok=True)
@@ -110,11 +119,10 @@ def release(path: Path | None) -> None:
 
 
 async def _release(directory: Path, path: Path | None) -> int:
-    async with session(directory) as client:
+    async with client_of(directory) as client:
         try:
-            async with client.post("/api/v1/spool/release") as response:
-                return int((await response.json())["samples"])
-        except (aiohttp.ClientConnectorError, FileNotFoundError):
+            return int(json.loads((await client.request("POST", f"{BASE}/api/v1/spool/release")).body)["samples"])
+        except (ConnectionRefusedError, FileNotFoundError):
             limits = load_settings(path).core.spool
             spool = Spool(directory, max_bytes=int(limits.max_bytes), max_age=limits.max_age)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,12 @@ async def ask_agent(socket: Path | None, within: float = STATUS_TIMEOUT) -> Mapp
     """The status of the agent that runs here, None when none answers within so many seconds."""
     if socket is None or not socket.exists():
         return None
-    import aiohttp  # noqa: PLC0415  only where an agent runs
+    from agent.http_client import by_unix_socket  # noqa: PLC0415  only where an agent runs
 
-    timeout = aiohttp.ClientTimeout(total=within)
     try:
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(socket)), timeout=timeout) as session,
-            session.get("http://agent/api/v1/status") as response,
-        ):
-            found: Mapping[str, Any] = await response.json()
-            return found if response.status == 200 else None
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        async with asyncio.timeout(within), by_unix_socket(socket) as client:
+            reply = await client.request("GET", "http://agent/api/v1/status")
+            found: Mapping[str, Any] = json.loads(reply.body)
+            return found if reply.status == 200 else None
+    except (OSError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""The head of an HTTP/1.1 response, and what frames its body (RFC 9112)."""
+"""The heads of HTTP/1.1 requests and responses, and what frames their bodies (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n]*))?")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
 _NO_BODY = frozenset({204, 304})
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Status and header fields, names in lower case, in order."""
+class _Fields:
+    """Header fields, names in lower case, in order."""
 
-    status: int
+    __slots__ = ()
     fields: tuple[tuple[str, str], ...]
 
     def all(self, name: str) -> list[str]:
@@ -29,6 +29,32 @@ class Head:
     def is_chunked(self) -> bool:
         """The body comes in chunks, which end themselves."""
         return any(value.rpartition(",")[2].strip().lower() == "chunked" for value in self.all("transfer-encoding"))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead(_Fields):
+    """What a client asks for: `target` as it was written, `minor` 0 or 1 for HTTP/1.0 and HTTP/1.1."""
+
+    method: str
+    target: str
+    minor: int
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def length(self) -> int | None:
+        """Octets of the body; None where it is not told by one plain `Content-Length`."""
+        values = self.all("content-length")
+        if self.get("transfer-encoding") is not None or len(values) > 1:
+            return None
+        return 0 if not values else int(values[0]) if re.fullmatch("[0-9]{1,18}", values[0]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Head(_Fields):
+    """Status and header fields of a response."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...]
 
     @property
     def length(self) -> int | None:
@@ -45,20 +71,39 @@ def parse_head(data: bytes) -> Head:
     Raises:
         ValueError: it is no HTTP/1 response.
     """
-    lines = data.rstrip(b"\r\n").replace(b"\r\n", b"\n").split(b"\n")
-    status = _STATUS_LINE.fullmatch(lines[0])
+    first, *lines = data.rstrip(b"\r\n").replace(b"\r\n", b"\n").split(b"\n")
+    status = _STATUS_LINE.fullmatch(first)
     if status is None:
         raise ValueError("the answer does not begin with an HTTP/1 status line")
     fields: list[tuple[str, str]] = []
-    for line in lines[1:]:
+    for line in lines:
         if line[:1] in {b" ", b"\t"} and fields:  # a folded line, obsolete but met
             fields[-1] = (fields[-1][0], f"{fields[-1][1]} {line.strip().decode('latin-1')}")
             continue
-        field = _FIELD.fullmatch(line)
+        field = _field(line)
         if field is None:
             raise ValueError("the answer holds a line that is no header field")
-        fields.append((field[1].decode("ascii").lower(), field[2].decode("latin-1")))
+        fields.append(field)
     return Head(int(status[2]), tuple(fields))
+
+
+def parse_request(data: bytes) -> RequestHead:
+    """A request's head, up to and including the empty line; stricter than a response's, since nobody needs leniency here.
+
+    Raises:
+        ValueError: it is no HTTP/1 request.
+    """
+    first, *lines = data.lstrip(b"\r\n").removesuffix(b"\r\n\r\n").split(b"\r\n")
+    request = _REQUEST_LINE.fullmatch(first)
+    fields = [_field(line) for line in lines]
+    if request is None or None in fields:
+        raise ValueError("no HTTP/1 request")
+    return RequestHead(request[1].decode("ascii"), request[2].decode("ascii"), int(request[3]), tuple(filter(None, fields)))
+
+
+def _field(line: bytes) -> tuple[str, str] | None:
+    field = _FIELD.fullmatch(line)
+    return None if field is None else (field[1].decode("ascii").lower(), field[2].decode("latin-1"))
 
 
 def parse_chunk_size(line: bytes) -> int:

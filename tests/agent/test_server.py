@@ -151,7 +151,7 @@ async def test_listening_to_others_is_warned_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.WARNING, "agent.server")
-    monkeypatch.setattr("aiohttp.web.TCPSite.start", lambda _: asyncio.sleep(0))  # nothing is opened to others here
+    monkeypatch.setattr("agent.httpd.HttpServer.listen", lambda *_: asyncio.sleep(0))  # nothing is opened to others here
     file = tmp_path / "agent.yaml"
     file.write_text(f'listen: "{listen}:9797"\nstate_dir: state\n')
     agent = Agent(file, config.load(file), Machine())

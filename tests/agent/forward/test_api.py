@@ -15,6 +15,7 @@ from agent.cli import main
 from agent.forward import api, gaps
 from agent.forward.samples import Description, Row
 from agent.forward.spool import Spool
+from agent.httpd import HttpServer
 from agent.statedir import SOCKET_NAME
 from collectors.wire.units import Duration
 from tests.agent.site import Hands, SiteUnderTest, settings
@@ -89,11 +90,9 @@ async def test_a_stick_meets_a_line_that_comes_back(tmp_path: Path) -> None:
         url, receiver.fault = receiver.url, _refuse
         running = SiteUnderTest(state, url, Hands(runs=True), configured=settings(url, state, interval=Duration(1.0)))
         await running.start()
-        app = web.Application()
-        api.add_routes(app, running.forward, local=True)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.UnixSite(runner, str(state / SOCKET_NAME)).start()
+        server = HttpServer()
+        api.add_routes(server, running.forward, local=True)
+        await server.listen_locally(state / SOCKET_NAME)
         spool = running.forward.spool
         assert spool is not None
         before = round(time.time() * 1000) - 3 * HOUR
@@ -121,7 +120,7 @@ async def test_a_stick_meets_a_line_that_comes_back(tmp_path: Path) -> None:
         for _ in range(2):
             again = await run("spool", "import", str(stick), "--url", url)
             assert again.exit_code == 0, again.output
-        await runner.cleanup()
+        await server.stop(0.1)
         await running.stop()
     assert sorted(arrived("carried")) == [(before + 1000 * n, float(n)) for n in range(20_000)]
 
@@ -151,11 +150,9 @@ async def test_a_running_agent_exports_and_tells_its_gaps(tmp_path: Path) -> Non
     running.read()
     now = time.time()
     running.forward.ledger.lost("refused", now - 7200, now - 3600, "out of bounds")
-    app = web.Application()
-    api.add_routes(app, running.forward, local=True)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.UnixSite(runner, str(state / SOCKET_NAME)).start()
+    server = HttpServer()
+    api.add_routes(server, running.forward, local=True)
+    await server.listen_locally(state / SOCKET_NAME)
     exported = await run("spool", "export", "-c", str(file), str(tmp_path / "stick.db"))
     assert "24 samples" in exported.output, exported.output
     assert running.forward.spool is not None
@@ -172,7 +169,7 @@ async def test_a_running_agent_exports_and_tells_its_gaps(tmp_path: Path) -> Non
     rows = json.loads((await run("gaps", "-c", str(file), "--json", "--since", "3h")).output)
     assert [(row["reason"], round(row["seconds"])) for row in rows] == [("refused", 3600)]
     assert "no gaps in the last 30m" in (await run("gaps", "-c", str(file), "--since", "30m")).output
-    await runner.cleanup()
+    await server.stop(0.1)
     await running.stop()
     stopped = await run("gaps", "-c", str(file))
     assert "refused" in stopped.output, "from the file, when no agent runs"

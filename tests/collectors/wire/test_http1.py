@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.wire.http1 import Head, parse_chunk_size, parse_head
+from collectors.wire.http1 import Head, RequestHead, parse_chunk_size, parse_head, parse_request
 
 
 def test_a_usual_head() -> None:
@@ -36,6 +36,31 @@ def test_what_is_no_head(data: bytes) -> None:
         parse_head(data)
 
 
+def test_requests() -> None:
+    head = parse_request(b"\r\nPOST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length:  7 \r\nAccept: a\r\naccept: b\r\n\r\n")
+    assert head == RequestHead("POST", "/a?b", 1, (("host", "x"), ("content-length", "7"), ("accept", "a"), ("accept", "b")))
+    assert head.length == 7
+    assert parse_request(b"GET / HTTP/1.0\r\n\r\n").length == 0
+
+
+@pytest.mark.parametrize(
+    "framing",
+    ["Content-Length: x", "Content-Length: +1", "Content-Length: 1\r\nContent-Length: 1", "Transfer-Encoding: chunked", "Transfer-Encoding: x\r\nContent-Length: 1"],
+)  # fmt: skip
+def test_a_body_whose_end_is_not_told_plainly(framing: str) -> None:
+    assert parse_request(f"POST / HTTP/1.1\r\n{framing}\r\n\r\n".encode()).length is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"GET /\r\n\r\n", b"GET / HTTP/1.2\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\nHost: x\n\n", b"GET / HTTP/1.1\r\n a: b\r\n\r\n",
+     b"GET / HTTP/1.1\r\na : b\r\n\r\n", b"GET / HTTP/1.1\r\na: b\x00\r\n\r\n", b"G\xc3T / HTTP/1.1\r\n\r\n"],
+)  # fmt: skip
+def test_what_is_no_request(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no HTTP/1 request"):
+        parse_request(data)
+
+
 def test_chunk_sizes() -> None:
     assert parse_chunk_size(b"1a;name=value\r\n") == 26
     for line in (b"\r\n", b"x\r\n", b"-1\r\n", b"1"):
@@ -43,7 +68,10 @@ def test_chunk_sizes() -> None:
             parse_chunk_size(line)
 
 
-@given(st.one_of(st.binary(max_size=300), st.binary(max_size=200).map(lambda rest: b"HTTP/1.1 200 OK\r\n" + rest)))
+REQUESTS = st.binary(max_size=200).map(lambda rest: b"GET / HTTP/1.1\r\n" + rest)
+
+
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=200).map(lambda rest: b"HTTP/1.1 200 OK\r\n" + rest), REQUESTS))
 def test_any_octets_are_a_head_or_a_value_error(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         head = parse_head(data)
@@ -51,3 +79,6 @@ def test_any_octets_are_a_head_or_a_value_error(data: bytes) -> None:
         assert head.length is None or head.length >= 0
     with contextlib.suppress(ValueError):
         assert parse_chunk_size(data) >= 0
+    with contextlib.suppress(ValueError):
+        request = parse_request(data)
+        assert request.length is None or request.length >= 0
