@@ -103,7 +103,9 @@ class Forward:
         from agent.forward.gaps import Ledger  # noqa: PLC0415
 
         self._directory, self._routes = directory, routes
-        self._ledger = Ledger(directory, self.clock, self._boot, power_lost=self._power_lost)
+        limits = self._settings.core.spool
+        note_every = limits.checkpoint if limits.memory_first else 0.0
+        self._ledger = Ledger(directory, self.clock, self._boot, power_lost=self._power_lost, note_every=note_every)
         self._ledger.begin()
         self.clock.listen(self._time_learned)
         self._tasks = [spawn(self._tick(), "alive")]
