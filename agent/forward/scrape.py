@@ -14,20 +14,22 @@ import contextlib
 import logging
 import math
 import re
+import ssl
 import time
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import aiohttp
 
+from agent.forward.expositions import ExemplarOf, Sample, parse
 from agent.forward.intake import WAITS, Intake, describe, external_labels
 from agent.forward.packing import STALE
 from agent.forward.samples import Description, Exemplar
-from agent.forward.tls import client_context
-from agent.settings import BasicAuth, Core, ScrapeTarget
+from agent.forward.tls import client_context, judge_of_dates
+from agent.settings import BasicAuth, Core, ScrapeTarget, TlsClient
 from agent.tasks import spawn
 
 if TYPE_CHECKING:
@@ -47,98 +49,6 @@ class ScrapeError(Exception):
     """The target could not be scraped; the message says why."""
 
 
-class Sample(NamedTuple):
-    """One scraped sample and what its family says of it."""
-
-    name: str
-    labels: dict[str, str]
-    value: float
-    type: str
-    family: str
-    help: str
-    unit: str
-    created: float | None = None
-    """When it began to count, in seconds since 1970, where the target says so (OpenMetrics)."""
-    exemplar: tuple[dict[str, str], float, float | None] | None = None
-    """A measurement behind the value: labels, value, seconds since 1970 where told (OpenMetrics)."""
-
-
-def parse(text: str, content_type: str) -> Iterator[Sample]:
-    """Samples of a scrape, in the format that the content type names.
-
-    Raises:
-        ValueError: not that format.
-    """
-    from prometheus_client import parser  # noqa: PLC0415  only where something is scraped
-
-    exemplars: dict[str, _Exemplar] = {}
-    if content_type.startswith("application/openmetrics-text"):
-        from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415
-
-        try:
-            families = list(strict.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
-        except ValueError:  # Prometheus takes counters without `_total` and the like
-            text, exemplars = _as_text_format(text)
-            families = list(parser.text_string_to_metric_families(text))
-    else:
-        families = list(parser.text_string_to_metric_families(text))
-    names = set(_SAMPLE_NAME.findall(text))
-    for family in families:
-        kind = "" if family.type in {"unknown", "untyped"} else family.type
-        name = f"{family.name}_total" if kind == "counter" else family.name
-        if name not in names and kind == "counter" and family.name in names:
-            name = family.name  # the parser adds `_total` to every counter; Prometheus leaves names as they are
-        about = (kind, name, family.documentation, family.unit)
-        begun = {_whose(one.labels): float(one.value) for one in family.samples if kind and one.name == f"{family.name}_created"}
-        for one in family.samples:
-            if kind and one.name == f"{family.name}_created":
-                continue
-            own = name if kind == "counter" and one.name == f"{family.name}_total" else one.name
-            told = one.exemplar
-            exemplar = exemplars.get(_key(own, one.labels)) if told is None else _exemplar(told)
-            yield Sample(own, one.labels, float(one.value), *about, begun.get(_whose(one.labels)), exemplar)
-
-
-_SAMPLE_NAME = re.compile(r"^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)", re.MULTILINE)
-_Exemplar = tuple[dict[str, str], float, float | None]
-_WITH_EXEMPLAR = re.compile(r"(?P<sample>[^#]*) # (?P<labels>\{.*\}) (?P<value>\S+)(?: (?P<time>\S+))?")
-
-
-def _exemplar(told: Any) -> _Exemplar:
-    return told.labels, float(told.value), None if told.timestamp is None else float(told.timestamp)
-
-
-def _key(name: str, labels: dict[str, str]) -> str:
-    return f"{name}{sorted(labels.items())}"
-
-
-def _as_text_format(text: str) -> tuple[str, dict[str, _Exemplar]]:
-    """OpenMetrics as a lenient reader takes it: the same lines in the older format, and the exemplars apart."""
-    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
-
-    lines, exemplars = [], {}
-    totals = set(re.findall(r"^(\w+)_total\b", text, re.MULTILINE))
-    for line in text.splitlines():
-        about = re.match(r"# (?:TYPE|HELP) (\w+)(.*)", line)
-        if about and about[1] in totals:
-            line = f"{line[:7]}{about[1]}_total{about[2]}"  # noqa: PLW2901  the older format names counters as their samples
-        found = _WITH_EXEMPLAR.fullmatch(line)
-        if found is None:
-            lines.append(line)
-            continue
-        lines.append(found["sample"])
-        read = text_string_to_metric_families(f"{found['sample']}\nexemplar{found['labels']} {found['value']}\n")
-        sample, exemplar = (one for family in read for one in family.samples)
-        time = None if found["time"] is None else float(found["time"])
-        exemplars[_key(sample.name, sample.labels)] = (exemplar.labels, float(exemplar.value), time)
-    return "\n".join(lines) + "\n", exemplars
-
-
-def _whose(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
-    """What tells one counter, histogram or summary of a family from another."""
-    return frozenset((name, value) for name, value in labels.items() if name not in {"le", "quantile"})
-
-
 class Target:
     """One exporter."""
 
@@ -154,9 +64,10 @@ class Target:
         self._own = own
         self._seen: dict[Description, float] = {}
         self._created: dict[Description, int] = {}
-        self._exemplars: dict[Description, tuple[_Exemplar, float]] = {}
+        self._exemplars: dict[Description, tuple[ExemplarOf, float]] = {}
         self._last = float("-inf")
         self._told = False
+        self._trust: tuple[tuple[object, ...], ssl.SSLContext | bool] = ((), True)
 
     async def run(self, session: aiohttp.ClientSession) -> None:
         """Scrape for ever, on a grid that is this target's own."""
@@ -174,19 +85,25 @@ class Target:
         moment = max(self._clock.monotonic(), self._last + _JUST_AFTER)
         begin = time.perf_counter()
         found: dict[Description, float] = {}
+        scraped = 0
         try:
             async with asyncio.timeout(self._settings.timeout):
                 samples = parse(*await self._get(session))
-            found = self._take(samples, moment)
+            found, scraped = self._take(samples, moment)
             up = 1.0
             self._told = False
-        except (aiohttp.ClientError, OSError, ValueError, ScrapeError) as error:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            ValueError,
+            LookupError,
+            ScrapeError,
+        ) as error:  # LookupError: the parser, of nonsense
             up = 0.0
             if not self._told:
                 self._told = True
                 facts = {"job": self._settings.job, "url": _bare(self._settings.url)}
                 log.warning("not scraped", extra={**facts, "error": str(error) or type(error).__name__})
-        scraped = len(found)
         new = sum(description not in self._seen for description in found)
         gone = [description for description in self._seen if description not in found]
         report = {
@@ -204,8 +121,7 @@ class Target:
         settings = self._settings
         headers = {"Accept": ACCEPT, "X-Prometheus-Scrape-Timeout-Seconds": f"{settings.timeout:g}"}
         auth = self._auth(settings.basic_auth)
-        context = client_context(settings.tls, self._file) if settings.tls is not None else True
-        async with session.get(settings.url, headers=headers, auth=auth, ssl=context) as response:
+        async with session.get(settings.url, headers=headers, auth=auth, ssl=self._context()) as response:
             if response.status != 200:
                 message = f"HTTP {response.status}"
                 raise ScrapeError(message)
@@ -217,6 +133,18 @@ class Target:
                     raise ScrapeError(message)
             return body.decode("utf-8"), response.headers.get("Content-Type", "")
 
+    def _context(self) -> ssl.SSLContext | bool:
+        """Made anew only when a file of it was, or when the clock came right or went wrong: a trust store is large."""
+        if not self._settings.url.startswith("https:"):
+            return True
+        tls = self._settings.tls or TlsClient()
+        now = judge_of_dates(self._clock)
+        files = (self._file(name).stat().st_mtime_ns for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
+        wanted = (now is None, self._clock.base is None, *files)
+        if wanted != self._trust[0]:
+            self._trust = wanted, client_context(tls, self._file, now)
+        return self._trust[1]
+
     def _auth(self, basic: BasicAuth | None) -> aiohttp.BasicAuth | None:
         if basic is None:
             return None
@@ -226,16 +154,21 @@ class Target:
             basic.username, self._file(basic.password_file or "").read_text(encoding="utf-8").strip(), "utf-8"
         )
 
-    def _take(self, samples: Iterable[Sample], moment: float) -> dict[Description, float]:
+    def _take(self, samples: Iterable[Sample], moment: float) -> tuple[dict[Description, float], int]:
+        """Series with their values, and of how many samples they came: a series that is told twice counts twice."""
         found: dict[Description, float] = {}
+        count = 0
         self._created, self._exemplars = {}, {}
         for sample in samples:
+            count += 1
             if not _NAME.fullmatch(sample.name) or not all(map(_LABEL.fullmatch, sample.labels)):
                 message = f"not a name that every receiver takes: {sample.name!r} {sorted(sample.labels)}"
                 raise ScrapeError(message)
-            labels = {(f"exported_{name}" if name in self._own else name): value for name, value in sample.labels.items()}
+            labels = self._exported(sample.labels)
             metadata = {"type": sample.type, "family": sample.family, "help": sample.help, "unit": sample.unit}
             description = describe(sample.name, labels, self._external, **metadata)
+            if description in found:  # the first counts, as Prometheus has it
+                continue
             found[description] = sample.value
             if sample.created is not None and math.isfinite(sample.created):
                 self._created[description] = round(sample.created * 1000)
@@ -244,6 +177,17 @@ class Target:
             if len(found) > self._settings.max_series:
                 message = f"more than {self._settings.max_series} series (max_series)"
                 raise ScrapeError(message)
+        return found, count
+
+    def _exported(self, labels: dict[str, str]) -> dict[str, str]:
+        """The target's labels beside its `job`, `instance` and configured ones, which keep their names."""
+        found = {name: value for name, value in labels.items() if name not in self._own}
+        for name, value in labels.items():
+            if name in self._own:
+                other = f"exported_{name}"
+                while other in labels or other in self._own or other in found:
+                    other = f"exported_{other}"
+                found[other] = value
         return found
 
     def created(self) -> dict[Description, int]:

@@ -24,7 +24,7 @@ from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encode
 from agent.forward.remote.ways import CONNECT_WITHIN, Remembering, Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
-from agent.forward.tls import client_context
+from agent.forward.tls import client_context, judge_of_dates
 from agent.settings import RemoteWriteSettings
 from agent.tasks import spawn
 
@@ -91,6 +91,7 @@ class Client:
         file: makes a path of a file named in the configuration.
         monotonic: the agent's monotonic clock.
         ways: the computer's lines to choose from; without them the kernel chooses.
+        clock: knows whether the computer's own clock may judge certificates; without it, it does.
     """
 
     def __init__(
@@ -99,8 +100,10 @@ class Client:
         file: Callable[[str], Path],
         monotonic: Callable[[], float],
         ways: Ways | None = None,
+        clock: TrueClock | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._file = file
         self._monotonic = monotonic
         self._encoder = Encoder()
@@ -177,8 +180,10 @@ class Client:
 
     async def _exchange(self, method: str, body: bytes) -> Answer:
         session = self._open()
-        headers = self._headers() if method == "POST" else {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
-        headers.update(self._credentials())
+        if method == "POST":
+            headers = {**self._headers(), **self._credentials()}
+        else:  # only the time is wanted, for which a certificate of any date may pass: no credentials
+            headers = {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
         sent = self._monotonic()
         async with session.request(
             method,
@@ -219,7 +224,9 @@ class Client:
         tls = self._settings.tls
         names = [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name]
         several = self._ways.several
-        wanted = (several, self._ways.chosen, *(self._file(name).stat().st_mtime_ns for name in names))
+        now = None if self._clock is None else judge_of_dates(self._clock, to_learn=True)
+        known = self._clock is not None and self._clock.base is not None
+        wanted = (several, self._ways.chosen, now is None, known, *(self._file(name).stat().st_mtime_ns for name in names))
         if self._session is None or wanted != self._built:
             if self._session is not None:
                 spawn(self._session.close(), "close connection")
@@ -228,7 +235,7 @@ class Client:
                 connector=aiohttp.TCPConnector(
                     limit=1,
                     keepalive_timeout=KEEP_ALIVE,
-                    ssl=client_context(tls, self._file),
+                    ssl=client_context(tls, self._file, now),
                     socket_factory=self._ways.open,
                     resolver=self._resolver,
                 ),
