@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +17,7 @@ from agent.forward.api import NAME
 from agent.forward.disks import make_durable
 from agent.forward.spool import FILE, Spool
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
+from collectors.machine import SystemClock
 
 
 @click.group()
@@ -153,7 +153,7 @@ async def _import(file: Path, settings: RemoteWriteSettings) -> tuple[int, int, 
     from agent.forward.store import Store  # noqa: PLC0415
 
     store = Store(file)
-    client = Client(settings, Path, time.monotonic)
+    client = Client(settings, Path, SystemClock())
     accepted = rejected = 0
     try:
         while (batch := store.fetch(since=None, before=None, lane=0, limit=client.chunk)).rows:

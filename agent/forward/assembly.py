@@ -139,7 +139,7 @@ class Forward:
         await spool.set_boot(self._boot, self.clock.base, self.clock.wall_base)
         push = _Push(spool, Intake(spool, self.clock, self._boot, core, self._wake))
         ways = Ways(lambda: (route.interface for route in self._routes()), self.clock.monotonic)
-        client = Client(write, self._settings.file, self.clock.monotonic, ways, self.clock)
+        client = Client(write, self._settings.file, self.clock, ways)
         site = core.site
         seed = f"{site.province}/{site.commune}/{site.site}/{site.instance}"
         push.writer = RemoteWriter(spool, push.intake, self.clock, self.ledger, settings=write, client=client, seed=seed)

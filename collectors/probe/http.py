@@ -18,14 +18,13 @@ from collectors.machine import Clock
 from collectors.model import Reason
 from collectors.probe import tls
 from collectors.probe.http_message import read_body, read_head, render
-from collectors.probe.proxy import Proxy, proxy_for
+from collectors.probe.proxy import Proxy, proxy_for, tunnel
 from collectors.probe.sockets import Fault, classify, describe
 from collectors.probe.tcp import Connection, connect
-from collectors.wire.http1 import Head, parse_head
+from collectors.wire.http1 import Head
 
 Phase = Literal["resolve", "connect", "tls", "first_byte", "transfer"]
 REDIRECTS = 10
-TUNNEL_HEAD_LIMIT = 65536
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEAD_REFUSED = frozenset({405, 501})
 
@@ -211,26 +210,12 @@ class _Visit:
         return outcome
 
     async def _tunnel(self, connection: Connection, proxy: Proxy, host: str, port: int) -> None:
-        """CONNECT through the proxy (RFC 9110, section 9.3.6); its time belongs to connecting."""
-        loop = asyncio.get_running_loop()
+        """CONNECT through the proxy; its time belongs to connecting."""
         begin = self._clock.monotonic()
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        if proxy.authorization:
-            lines.append(f"Proxy-Authorization: {proxy.authorization}")
-        await loop.sock_sendall(connection.channel, "\r\n".join((*lines, "", "")).encode("ascii"))
-        data = b""
-        while b"\r\n\r\n" not in data and len(data) < TUNNEL_HEAD_LIMIT:
-            part = await loop.sock_recv(connection.channel, 4096)  # after its answer the proxy waits for us
-            if not part:
-                raise _FailedError(Reason.PROXY, "the proxy closed the connection")
-            data += part
         try:
-            status = parse_head(data.partition(b"\r\n\r\n")[0]).status
+            await tunnel(connection.channel, proxy, host, port)
         except ValueError as error:
-            raise _FailedError(Reason.PROXY, f"the proxy: {error}") from None
-        if not 200 <= status < 300:
-            raise _FailedError(Reason.PROXY, f"the proxy answered {status} to CONNECT {authority}")
+            raise _FailedError(Reason.PROXY, str(error)) from None
         self._add("connect", self._clock.monotonic() - begin)
 
     async def _secure(

@@ -16,16 +16,22 @@ SWITCHING_PROTOCOLS = 101
 _SAFE = "%/:=&?~+!$,;'@()*[]"
 
 
-def render(
-    method: str, url: urllib.parse.SplitResult, host: str, proxy: Proxy | None, cookies: Mapping[str, str] | None
-) -> bytes:
-    """The request; by a proxy without a tunnel it names the whole URL (RFC 9112, section 3.2.2)."""
+def address(url: urllib.parse.SplitResult, host: str) -> tuple[str, str]:
+    """What a request to a URL has as its `Host`, and as its target (RFC 9112, section 3.2.1)."""
     authority = f"[{host}]" if ":" in host else host
     if url.port:
         authority += f":{url.port}"
     target = urllib.parse.quote(url.path or "/", safe=_SAFE)
     if url.query:
         target += "?" + urllib.parse.quote(url.query, safe=_SAFE)
+    return authority, target
+
+
+def render(
+    method: str, url: urllib.parse.SplitResult, host: str, proxy: Proxy | None, cookies: Mapping[str, str] | None
+) -> bytes:
+    """The request; by a proxy without a tunnel it names the whole URL (RFC 9112, section 3.2.2)."""
+    authority, target = address(url, host)
     direct = proxy is None or url.scheme == "https"
     lines = [
         f"{method} {target if direct else f'http://{authority}{target}'} HTTP/1.1",

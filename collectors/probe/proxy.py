@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
+import socket
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from collectors.wire.http1 import parse_head
+
+TUNNEL_HEAD_LIMIT = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +78,32 @@ def proxy_for(url: urllib.parse.SplitResult, environ: Mapping[str, str]) -> Prox
         message = f"the variable {name} does not name an HTTP proxy (http://host:port)"
         raise ValueError(message)
     return Proxy(parts.hostname, port, credentials(parts))
+
+
+async def tunnel(channel: socket.socket, proxy: Proxy, host: str, port: int) -> None:
+    """CONNECT through a proxy (RFC 9110, section 9.3.6), on a socket that is connected to it.
+
+    Raises:
+        ValueError: the proxy does not let it; the message says what it answered.
+        OSError: the connection broke.
+    """
+    loop = asyncio.get_running_loop()
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    await loop.sock_sendall(channel, "\r\n".join((*lines, "", "")).encode("ascii"))
+    data = b""
+    while b"\r\n\r\n" not in data and len(data) < TUNNEL_HEAD_LIMIT:
+        part = await loop.sock_recv(channel, 4096)  # after its answer the proxy waits for us
+        if not part:
+            raise ValueError("the proxy closed the connection")
+        data += part
+    try:
+        status = parse_head(data.partition(b"\r\n\r\n")[0]).status
+    except ValueError as error:
+        message = f"the proxy: {error}"
+        raise ValueError(message) from None
+    if not 200 <= status < 300:
+        message = f"the proxy answered {status} to CONNECT {authority}"
+        raise ValueError(message)

@@ -58,18 +58,19 @@ async def connect(host: str, port: int, *, timeout: float, clock: Clock, interfa
         return endpoints
     resolved = clock.monotonic() - begin
     candidates = one_per_family(endpoints)
-    outcome = await _race(candidates, f"{host}:{port}", timeout=max(0.0, timeout - resolved), clock=clock, interface=interface)
+    outcome = await race(candidates, f"{host}:{port}", timeout=max(0.0, timeout - resolved), clock=clock, interface=interface)
     return outcome if isinstance(outcome, Fault) else replace(outcome, resolve_seconds=resolved)
 
 
-async def _race(
+async def race(
     endpoints: tuple[Endpoint, ...],
     name: str,
     *,
-    timeout: float,  # noqa: ASYNC109  part of the result
+    timeout: float | None,  # noqa: ASYNC109  part of the result
     clock: Clock,
     interface: str | None,
 ) -> Connection | Fault:
+    """Connect to all of these endpoints at once and keep the first that answers; `name` is what they are to a person."""
     won: list[Connection] = []
     faults: list[Fault] = []
     attempts: list[asyncio.Task[None]] = []

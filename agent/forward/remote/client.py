@@ -7,35 +7,34 @@ read anew for every request that needs them and never appear in a message.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import email.utils
 import enum
-import errno
+import ssl
 import time
+import urllib.parse
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from agent import __version__
+from agent.clock import TrueClock
+from agent.forward.remote.connection import Connection, UnreachableError
 from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encoder
-from agent.forward.remote.ways import CONNECT_WITHIN, Remembering, Ways
+from agent.forward.remote.ways import Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
-from agent.forward.tls import client_context, judge_of_dates
+from agent.forward.tls import Now, client_context, judge_of_dates
 from agent.settings import RemoteWriteSettings
-from agent.tasks import spawn
+from collectors.machine import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.clock import TrueClock
-
-WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
-OTHERS_WRITTEN = ("X-Prometheus-Remote-Write-Histograms-Written", "X-Prometheus-Remote-Write-Exemplars-Written")
-KEEP_ALIVE = 300.0
+WRITTEN = "x-prometheus-remote-write-samples-written"
+OTHERS_WRITTEN = ("x-prometheus-remote-write-histograms-written", "x-prometheus-remote-write-exemplars-written")
 LONGEST_RETRY_AFTER = 600.0
 SLOW, FAST = 4.0, 1.0
 SMALLEST_CHUNK = 500
@@ -89,30 +88,27 @@ class Client:
     Args:
         settings: the section `remote_write`.
         file: makes a path of a file named in the configuration.
-        monotonic: the agent's monotonic clock.
+        clock: the agent's; a `TrueClock` knows whether the computer's own clock may judge certificates.
         ways: the computer's lines to choose from; without them the kernel chooses.
-        clock: knows whether the computer's own clock may judge certificates; without it, it does.
     """
 
     def __init__(
         self,
         settings: RemoteWriteSettings,
         file: Callable[[str], Path],
-        monotonic: Callable[[], float],
+        clock: Clock,
         ways: Ways | None = None,
-        clock: TrueClock | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._file = file
-        self._monotonic = monotonic
         self._encoder = Encoder()
         self._auto = str(settings.protocol) == "auto"
         self.version = "2.0" if self._auto else str(settings.protocol)
-        self._ways = ways or Ways(tuple, monotonic)
-        self._resolver = Remembering()
-        self._session: aiohttp.ClientSession | None = None
-        self._built: tuple[object, ...] = ()
+        self._ways = ways or Ways(tuple, clock.monotonic)
+        self._connection = Connection(settings.url, clock, self._ways)
+        self._context: ssl.SSLContext | None = None
+        self._made_with: tuple[object, ...] = ()
         self.chunk = BLOCK_SAMPLES
         """Samples of a request: fewer where a full one takes seconds."""
 
@@ -161,45 +157,22 @@ class Client:
         return answer.outcome is not Outcome.AGAIN
 
     async def _request(self, method: str, body: bytes) -> Answer:
-        """One exchange; a connection that the receiver closed while it was idle gets a second try at once."""
-        for last_try in (False, True):
-            try:
-                return await self._exchange(method, body)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
-                never_there = isinstance(error, aiohttp.ClientConnectorError)
-                if never_there or last_try or getattr(error, "errno", None) == errno.ETIMEDOUT:
-                    self._ways.failed()
-                if never_there or last_try:
-                    return Answer(Outcome.AGAIN, detail=_say(error))
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                outcome = Outcome.HELD if isinstance(error, FileNotFoundError | PermissionError) else Outcome.AGAIN
-                if isinstance(error, TimeoutError):
-                    self._ways.failed()
-                return Answer(outcome, detail=_say(error))
-        raise AssertionError
-
-    async def _exchange(self, method: str, body: bytes) -> Answer:
-        session = self._open()
-        if method == "POST":
-            headers = {**self._headers(), **self._credentials()}
-        else:  # only the time is wanted, for which a certificate of any date may pass: no credentials
-            headers = {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
-        sent = self._monotonic()
-        async with session.request(
-            method,
-            self._settings.url,
-            data=body or None,
-            headers=headers,
-            allow_redirects=False,
-            server_hostname=self._settings.tls.server_name,
-        ) as response:
-            received = self._monotonic()
-            text = await response.content.read(4096) if response.status >= 300 else b""
-            answer = judge(response.status, response.headers, text.decode(errors="replace"))
-            if response.status >= 300:
-                response.close()
-            answer.sent, answer.received, answer.date = sent, received, response.headers.get("Date")
-            return answer
+        """One exchange, and what its answer means."""
+        try:
+            if method == "POST":
+                headers = {**self._headers(), **self._credentials()}
+            else:  # only the time is wanted, for which a certificate of any date may pass: no credentials
+                headers = {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
+            self._renew()
+            reply = await self._connection.request(method, headers, body, trust=self._trust, within=self._settings.timeout)
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            if isinstance(error, TimeoutError | UnreachableError | ConnectionError):
+                self._ways.failed()
+            outcome = Outcome.HELD if isinstance(error, FileNotFoundError | PermissionError) else Outcome.AGAIN
+            return Answer(outcome, detail=_say(error))
+        answer = judge(reply.head.status, dict(reply.head.fields), reply.text)
+        answer.sent, answer.received, answer.date = reply.sent, reply.received, reply.head.get("date")
+        return answer
 
     def _headers(self) -> dict[str, str]:
         return {"User-Agent": _AGENT, "Content-Encoding": "snappy", **HEADERS[self.version], **self._settings.headers}
@@ -220,37 +193,29 @@ class Client:
     def _secret(self, name: str) -> str:
         return self._file(name).read_text(encoding="utf-8").strip()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _renew(self) -> None:
+        """A connection that was made with files or dates that no longer hold is not used again."""
         tls = self._settings.tls
         names = [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name]
-        several = self._ways.several
-        now = None if self._clock is None else judge_of_dates(self._clock, to_learn=True)
-        known = self._clock is not None and self._clock.base is not None
-        wanted = (several, self._ways.chosen, now is None, known, *(self._file(name).stat().st_mtime_ns for name in names))
-        if self._session is None or wanted != self._built:
-            if self._session is not None:
-                spawn(self._session.close(), "close connection")
-            self._built = wanted
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=1,
-                    keepalive_timeout=KEEP_ALIVE,
-                    ssl=client_context(tls, self._file, now),
-                    socket_factory=self._ways.open,
-                    resolver=self._resolver,
-                ),
-                timeout=aiohttp.ClientTimeout(total=self._settings.timeout, connect=CONNECT_WITHIN if several else None),
-                trust_env=True,
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
-                auto_decompress=False,
-            )
-        return self._session
+        learning = isinstance(self._clock, TrueClock) and self._clock.base is None
+        made_with = (learning, self._judge() is None, *(self._file(name).stat().st_mtime_ns for name in names))
+        if made_with != self._made_with:
+            self._connection.drop()
+            self._made_with, self._context = made_with, None
+
+    def _judge(self) -> Now | None:
+        return judge_of_dates(self._clock, to_learn=True) if isinstance(self._clock, TrueClock) else None
+
+    def _trust(self) -> tuple[ssl.SSLContext, str]:
+        """The context and the name to verify, for a new connection; the trust store is read once."""
+        tls = self._settings.tls
+        if self._context is None:
+            self._context = client_context(tls, self._file, self._judge())
+        return self._context, tls.server_name or urllib.parse.urlsplit(self._settings.url).hostname or ""
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._connection.close()
 
 
 _AGENT = f"commune-agent/{__version__}"
@@ -263,7 +228,7 @@ _OTHER_VERSION = "the receiver does not know this version of remote write"
 def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
     """What a status, its headers and the first of its text mean (remote write 2.0, "Required partial write response headers").
 
-    `accepted` is -1 for a success that does not say how much was written.
+    Names of `headers` are in lower case. `accepted` is -1 for a success that does not say how much was written.
     """
     written = headers.get(WRITTEN, "")
     count = int(written) if written.isascii() and written.isdigit() else -1
@@ -275,7 +240,7 @@ def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
     if status >= 500 and any(words in text for words in _SAMPLE_FAULTS):
         return Answer(Outcome.REFUSED, 0, detail)
     if status == 429 or status >= 500:
-        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("Retry-After"), headers.get("Date")))
+        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("retry-after"), headers.get("date")))
     if status == 415:
         return Answer(Outcome.HELD, 0, f"{_OTHER_VERSION}: {detail}")
     if status in {400, 409, 413, 422}:

@@ -8,15 +8,13 @@ another line; after a while the kernel's own choice is tried again. With one lin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Callable, Iterable
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
-
-from collectors.probe.sockets import leave_by
+from collectors.model import Reason
+from collectors.probe.sockets import Endpoint, Fault, one_per_family, resolve
 
 CONNECT_WITHIN = 4.0
 """Seconds for TCP and TLS with another line at hand: three times the longest round trip that a line may have."""
@@ -68,47 +66,31 @@ class Ways:
     def _known(self) -> list[str]:
         return list(dict.fromkeys(self._interfaces()))
 
-    def open(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket for one connection, leaving by the chosen line (`aiohttp.TCPConnector.socket_factory`).
-
-        Raises:
-            OSError: the interface is gone.
-        """
-        family, kind, protocol = info[0], info[1], info[2]
-        opened = socket.socket(family, kind, protocol)
-        try:
-            if self.several and sys.platform == "linux":
-                opened.setsockopt(socket.IPPROTO_TCP, LINUX_TCP_USER_TIMEOUT, round(UNACKNOWLEDGED * 1000))
-            if self._chosen is not None:
-                leave_by(opened, self._chosen)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
+    def hasten(self, channel: socket.socket) -> None:
+        """Where another line is at hand, have a connection break soon when nobody acknowledges what it sends."""
+        if self.several and sys.platform == "linux":
+            channel.setsockopt(socket.IPPROTO_TCP, LINUX_TCP_USER_TIMEOUT, round(UNACKNOWLEDGED * 1000))
 
 
-class Remembering(AbstractResolver):
+class Remembering:
     """Resolves names; when no resolver answers, the last answer holds: its line may be the dead one."""
 
     def __init__(self) -> None:
-        self._ask = ThreadedResolver()
-        self._last: dict[tuple[str, int, int], list[ResolveResult]] = {}
+        self._last: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        """Addresses of a name.
+    async def resolve(self, host: str, port: int) -> tuple[Endpoint, ...]:
+        """The preferred address of each family.
 
         Raises:
             OSError: nobody knows, and nobody ever did.
         """
-        key = (host, port, int(family))
-        try:
+        key = (host, port)
+        found: tuple[Endpoint, ...] | Fault = Fault(Reason.NAME_UNRESOLVED, f"no resolver answers for {host}")
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(NAME_WITHIN if key in self._last else None):
-                self._last[key] = await self._ask.resolve(host, port, family)
-        except OSError:
-            if key not in self._last:
-                raise
+                found = await resolve(host, port)
+        if not isinstance(found, Fault):
+            self._last[key] = one_per_family(found)
+        elif key not in self._last:
+            raise OSError(found.detail)
         return self._last[key]
-
-    async def close(self) -> None:
-        """Nothing stays open."""
-        await self._ask.close()
