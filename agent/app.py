@@ -194,7 +194,8 @@ class Agent:
             if suspended > SUSPENDED:
                 log.info("resumed after a suspend", extra={"seconds": round(suspended)})
                 self.scheduler.resume()
-            if now - saved >= SAVE_INTERVAL:
+            spool = self.settings.core.spool
+            if now - saved >= (spool.checkpoint if spool.memory_first else SAVE_INTERVAL):  # flash that is to be spared
                 saved = now
                 await self._save()
 

@@ -24,6 +24,7 @@ FIRST_WAIT, LONGEST_WAIT = 4.0, 300.0
 SERVER_TRUSTED_FOR = 4 * 3600.0
 """Seconds for which the word of a time server counts more than a `Date`."""
 WORTH_SAYING = 5.0
+RIGHT = 60.0
 TOLERANCE = 0.02
 
 
@@ -67,6 +68,11 @@ class TrueClock:
     def wall_base(self) -> float:
         """Wall minus monotonic time in seconds: right when the computer's clock is."""
         return self._below.wall() - self._below.monotonic()
+
+    @property
+    def wall_is_right(self) -> bool:
+        """Is the computer's clock known to be right, to the minute?"""
+        return self._base is not None and abs(self.wall_base - self._base) < RIGHT
 
     def listen(self, tell: Callable[[], None]) -> None:
         """Have `tell` called whenever the base changes."""

@@ -21,7 +21,7 @@ from typing import BinaryIO, NamedTuple, Self
 from collectors.machine import SystemClock
 from collectors.probe import tls
 from collectors.probe.http_message import body_parts, opening, read_head
-from collectors.probe.proxy import Proxy, basic, credentials, proxy_for, tunnel
+from collectors.probe.proxy import Proxy, credentials, proxy_for, tunnel
 from collectors.probe.sockets import Endpoint, Fault, one_per_family, resolve
 from collectors.probe.tcp import race
 from collectors.wire.http1 import Head
@@ -33,6 +33,7 @@ CLOSE_WITHIN = 0.3
 TRY_EACH = 4.0
 """Seconds for an address while there are others to try."""
 LAST_TRY = 60.0
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[str, int], Awaitable[socket.socket]]
 """Opens a connection to a host and a port; the socket does not block. Raises OSError."""
 
@@ -68,11 +69,18 @@ async def connect(host: str, port: int) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; `body` as far as it was asked for, `cut` when there was more."""
+    """An answer.
+
+    Attributes:
+        body: as far as it was asked for.
+        cut: there was more.
+        seconds: from asking to the end of the answer.
+    """
 
     head: Head
     body: bytes
     cut: bool
+    seconds: float
 
     @property
     def status(self) -> int:
@@ -107,7 +115,7 @@ class HttpClient:
     def __init__(self, connect: Connect = connect, environ: Mapping[str, str] = os.environ) -> None:
         self._connect = connect
         self._environ = environ
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: _Streams | None = None
         self._to: _To | None = None
         self._used = 0.0
 
@@ -150,12 +158,7 @@ class HttpClient:
         to = _To(parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80), proxy, context, server_name)
         message = _message(opening(method, parts, host, proxy), credentials(parts), headers or {}, method, body)
         try:
-            begun = await self._ask_again(to, message)
-            if not begun:
-                async with asyncio.timeout(open_within):
-                    streams = await self._open(to)
-                begun = await self._ask(streams, message)
-            reply, whole = await self._hear(begun, method, limit, sink)
+            reply, whole = await self._exchange(to, message, method, limit, sink, open_within=open_within)
         except EOFError:
             self._drop()
             raise ConnectionResetError("the connection was closed before the answer was complete") from None
@@ -170,15 +173,36 @@ class HttpClient:
         self._used = asyncio.get_running_loop().time()
         return reply
 
-    async def _ask_again(self, to: _To, message: bytes) -> bytes:
-        """Ask on the connection that is open; nothing when there is none that leads there, or when it was closed meanwhile."""
-        if self._streams is None or self._to != to or asyncio.get_running_loop().time() - self._used > KEEP:
-            return b""
-        with contextlib.suppress(ConnectionError, EOFError):
-            return await self._ask(self._streams, message)
-        return b""
+    async def _exchange(
+        self, to: _To, message: bytes, method: str, limit: int, sink: BinaryIO | None, *, open_within: float | None
+    ) -> tuple[Reply, bool]:
+        """The answer, and whether another can follow on the connection."""
+        now = asyncio.get_running_loop().time
+        begin, begun, streams = now(), b"", self._streams
+        if streams is not None and self._to == to and begin - self._used < KEEP:
+            with contextlib.suppress(ConnectionError, EOFError):  # it was closed meanwhile
+                begun = await _ask(streams, message)
+        if streams is None or not begun:
+            async with asyncio.timeout(open_within):
+                streams = await self._open(to)
+            begin = now()
+            begun = await _ask(streams, message)
+        reader, writer = streams
+        head = await read_head(reader, begun)
+        body = bytearray()
+        async with contextlib.aclosing(body_parts(reader, head, method)) as parts:
+            async for part in parts:
+                if sink is not None and head.status < 300:
+                    sink.write(part)
+                else:
+                    body += part
+                if len(body) > limit:
+                    return Reply(head, bytes(body[:limit]), cut=True, seconds=now() - begin), False
+        framed = method == "HEAD" or head.is_chunked or head.length is not None
+        early = writer.transport.get_write_buffer_size() > 0  # it answered before it had heard all, and may never take the rest
+        return Reply(head, bytes(body), cut=False, seconds=now() - begin), framed and not early
 
-    async def _open(self, to: _To) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self, to: _To) -> _Streams:
         self._drop()
         channel = await self._connect(*((to.host, to.port) if to.proxy is None else (to.proxy.host, to.proxy.port)))
         try:
@@ -201,32 +225,6 @@ class HttpClient:
             raise
         self._to = to
         return self._streams
-
-    async def _ask(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], message: bytes) -> bytes:
-        """Send, and wait for the first octet of the answer."""
-        reader, writer = streams
-        writer.write(message)
-        await writer.drain()
-        return await reader.readexactly(1)
-
-    async def _hear(self, begun: bytes, method: str, limit: int, sink: BinaryIO | None) -> tuple[Reply, bool]:
-        """The answer, and whether another can follow on the connection."""
-        if self._streams is None:
-            raise EOFError
-        reader, _ = self._streams
-        head = await read_head(reader, begun)
-        body = bytearray()
-        if method != "HEAD":
-            async with contextlib.aclosing(body_parts(reader, head)) as parts:
-                async for part in parts:
-                    if sink is not None and head.status < 300:
-                        sink.write(part)
-                    else:
-                        body += part
-                    if len(body) > limit:
-                        return Reply(head, bytes(body[:limit]), cut=True), False
-        framed = method == "HEAD" or head.is_chunked or head.length is not None
-        return Reply(head, bytes(body), cut=False), framed
 
     def _drop(self) -> None:
         if self._streams is not None:
@@ -268,9 +266,11 @@ def by_unix_socket(path: Path) -> HttpClient:
     return HttpClient(to, {})
 
 
-def authorization(username: str, password: str) -> dict[str, str]:
-    """The header of basic authentication (RFC 7617)."""
-    return {"Authorization": basic(username, password)}
+async def _ask(streams: _Streams, message: bytes) -> bytes:
+    """Send, and wait for the first octet of the answer, which may come before all is sent."""
+    reader, writer = streams
+    writer.write(message)
+    return await reader.readexactly(1)
 
 
 def _message(lines: list[str], own: str | None, headers: Mapping[str, str], method: str, body: bytes) -> bytes:
@@ -278,5 +278,7 @@ def _message(lines: list[str], own: str | None, headers: Mapping[str, str], meth
     fields |= headers
     if body or method == "POST":
         fields["Content-Length"] = str(len(body))
-    head = (*lines, *(f"{name}: {value}" for name, value in fields.items()), "", "")
-    return "\r\n".join(head).encode("latin-1") + body
+    head = [*lines, *(f"{name}: {value}" for name, value in fields.items())]
+    if any("\r" in line or "\n" in line for line in head):
+        raise ValueError("a field of the request holds the end of a line")
+    return "\r\n".join((*head, "", "")).encode("latin-1") + body

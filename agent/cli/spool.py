@@ -8,7 +8,6 @@ import json
 import shutil
 import sqlite3
 import sys
-import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +20,7 @@ from agent.forward.disks import make_durable
 from agent.forward.spool import FILE, Spool
 from agent.http_client import HttpClient, Reply
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
+from collectors.machine import SystemClock
 
 
 @click.group()
@@ -161,7 +161,7 @@ async def _import(file: Path, settings: RemoteWriteSettings) -> tuple[int, int, 
     from agent.forward.store import Store  # noqa: PLC0415
 
     store = Store(file)
-    client = Client(settings, Path, time.monotonic)
+    client = Client(settings, Path, SystemClock())
     accepted = rejected = 0
     try:
         while (batch := store.fetch(since=None, before=None, lane=0, limit=client.chunk)).rows:

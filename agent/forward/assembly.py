@@ -103,7 +103,9 @@ class Forward:
         from agent.forward.gaps import Ledger  # noqa: PLC0415
 
         self._directory, self._routes = directory, routes
-        self._ledger = Ledger(directory, self.clock, self._boot, power_lost=self._power_lost)
+        limits = self._settings.core.spool
+        note_every = limits.checkpoint if limits.memory_first else 0.0
+        self._ledger = Ledger(directory, self.clock, self._boot, power_lost=self._power_lost, note_every=note_every)
         self._ledger.begin()
         self.clock.listen(self._time_learned)
         self._tasks = [spawn(self._tick(), "alive")]
@@ -137,7 +139,7 @@ class Forward:
         await spool.set_boot(self._boot, self.clock.base, self.clock.wall_base)
         push = _Push(spool, Intake(spool, self.clock, self._boot, core, self._wake))
         ways = Ways(lambda: (route.interface for route in self._routes()), self.clock.monotonic)
-        client = Client(write, self._settings.file, self.clock.monotonic, ways)
+        client = Client(write, self._settings.file, self.clock, ways)
         site = core.site
         seed = f"{site.province}/{site.commune}/{site.site}/{site.instance}"
         push.writer = RemoteWriter(spool, push.intake, self.clock, self.ledger, settings=write, client=client, seed=seed)

@@ -8,22 +8,20 @@ monotonic clock of their boot until true time is known, as in the spool.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
-import sqlite3
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from sqlite3 import Connection
 
 from agent import selfmon
 from agent.clock import TrueClock
+from agent.forward.keeper import Keeper, open_to_read
 from collectors.model import Observations
 
-log = logging.getLogger(__name__)
 FILE = "gaps.db"
 REASONS = ("agent_stopped", "machine_off", "power_lost", "suspended", "refused", "expired")
 SHORTEST = 1.0
@@ -80,6 +78,7 @@ class Ledger:
         boot: what tells this boot from others.
         suspended: time slept since the boot.
         power_lost: asks the system whether the last boot ended without a shutdown; None where it does not know.
+        note_every: seconds between notes on the disk that the agent lives, where flash is to be spared.
     """
 
     def __init__(
@@ -90,43 +89,40 @@ class Ledger:
         *,
         suspended: Callable[[], float] = suspended_seconds,
         power_lost: Callable[[], bool | None] = lambda: None,
+        note_every: float = 0.0,
     ) -> None:
         self._clock = clock
         self._boot = boot
         self._suspended = suspended
         self._slept = suspended()
         self._power_lost = power_lost
-        self._lock = threading.Lock()
-        self._db = _open(None if directory is None else directory / FILE)
-        self._known: float | None = None
+        self._note_every = note_every
+        self._noted = float("-inf")
+        self._kept = Keeper(None if directory is None else directory / FILE, _SCHEMA)
 
     def begin(self) -> None:
         """At the start: explain the time since the agent was last alive."""
-        with self._lock:
-            row = self._db.execute("SELECT note FROM alive").fetchone()
-            if row is not None:
-                self._explain(_Alive(**json.loads(row[0])))
-            self._db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
-            self._alive(clean=False)
+        self._kept.write(self._begin)
 
-    def _explain(self, last: _Alive) -> None:
+    def _begin(self, db: Connection) -> None:
+        row = db.execute("SELECT note FROM alive").fetchone()
+        if row is not None:
+            self._explain(db, _Alive(**json.loads(row[0])))
+        db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
+        self._alive(db, clean=False)
+
+    def _explain(self, db: Connection, last: _Alive) -> None:
         now = self._clock.monotonic()
         if last.boot == self._boot:
             if now - last.monotonic >= SHORTEST:
-                self._insert(last.monotonic, self._boot, now, self._boot, "agent_stopped", "")
+                _insert(db, last.monotonic, self._boot, now, self._boot, "agent_stopped", "")
             return
-        shift, boot = self._settle(last)
+        shift, boot = self._settle(db, last)
         unclean = self._power_lost()
         lost = not last.clean if unclean is None else unclean
-        self._insert(last.monotonic + shift, boot, now, self._boot, "power_lost" if lost else "machine_off", "")
+        _insert(db, last.monotonic + shift, boot, now, self._boot, "power_lost" if lost else "machine_off", "")
 
-    def _insert(self, *values: float | str | None) -> None:
-        self._db.execute(
-            "INSERT INTO gap(begin, begin_boot, end, end_boot, reason, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            values,
-        )
-
-    def _settle(self, last: _Alive) -> tuple[float, str | None]:
+    def _settle(self, db: Connection, last: _Alive) -> tuple[float, str | None]:
         """What was left on an earlier boot's clock gets that boot's time, or waits for the present boot's (`Store.settle`).
 
         Returns:
@@ -136,56 +132,61 @@ class Ledger:
         if shift is None:
             shift, boot = min(last.wall_base - self._clock.wall_base, -last.monotonic), self._boot
         for side in ("begin", "end"):
-            self._db.execute(
+            db.execute(
                 f"UPDATE gap SET {side} = {side} + ?, {side}_boot = ? WHERE {side}_boot = ?",  # noqa: S608  constants
                 (shift, boot, last.boot),
             )
         return shift, boot
 
-    def _resolve(self) -> None:
+    def _resolve(self, db: Connection) -> None:
         base = self._clock.base
-        if base is None or base == self._known:
+        if base is None:
             return
-        self._known = base
         for side in ("begin", "end"):
-            self._db.execute(
+            db.execute(
                 f"UPDATE gap SET {side} = {side} + ?, {side}_boot = NULL WHERE {side}_boot = ?",  # noqa: S608  constants
                 (base, self._boot),
             )
 
-    def _alive(self, *, clean: bool) -> None:
+    def _alive(self, db: Connection, *, clean: bool) -> None:
         note = _Alive(self._boot, self._clock.monotonic(), self._clock.base, self._clock.wall_base, clean)
-        self._db.execute("INSERT OR REPLACE INTO alive VALUES (1, ?)", (json.dumps(asdict(note)),))
+        db.execute("INSERT OR REPLACE INTO alive VALUES (1, ?)", (json.dumps(asdict(note)),))
 
     def tick(self) -> None:
         """Every few seconds: note that the agent lives, and notice suspend."""
-        with self._lock:
-            slept = self._suspended()
-            if slept - self._slept >= SHORTEST_SUSPEND:
-                now = self._clock.monotonic()
-                self._insert(now - (slept - self._slept), self._boot, now, self._boot, "suspended", "")
-                self._known = None
-            self._slept = slept
-            self._resolve()
-            self._alive(clean=False)
+        slept, now = self._suspended(), self._clock.monotonic()
+        if slept - self._slept < SHORTEST_SUSPEND and now - self._noted < self._note_every:
+            return
+        self._kept.write(lambda db: self._tick(db, slept - self._slept))
+        self._slept, self._noted = slept, now
+
+    def _tick(self, db: Connection, slept: float) -> None:
+        if slept >= SHORTEST_SUSPEND:
+            now = self._clock.monotonic()
+            _insert(db, now - slept, self._boot, now, self._boot, "suspended", "")
+        self._resolve(db)
+        self._alive(db, clean=False)
 
     def lost(self, reason: str, begin: float, end: float, detail: str = "") -> None:
         """Samples of an interval (seconds since 1970) will never reach the province; callable from any thread."""
-        with self._lock:
-            self._resolve()
-            rows = self._db.execute(
-                f"SELECT begin, end FROM gap WHERE {_ABSENT} AND begin < ? AND end > ? ORDER BY begin",  # noqa: S608  constants
-                (end + TOGETHER, begin - TOGETHER),
-            ).fetchall()
-            for absent_begin, absent_end in rows:  # explained already: a second has one reason
-                if begin < absent_begin < end:
-                    self._lost(reason, begin, absent_begin, detail)
-                begin = max(begin, absent_end) if absent_begin < end else begin
-            if begin < end or not rows:
-                self._lost(reason, begin, end, detail)
+        self._kept.write(lambda db: self._lost(db, reason, begin, end, detail))
 
-    def _lost(self, reason: str, begin: float, end: float, detail: str) -> None:
-        row = self._db.execute(
+    def _lost(self, db: Connection, reason: str, begin: float, end: float, detail: str) -> None:
+        self._resolve(db)
+        rows = db.execute(
+            f"SELECT begin, end FROM gap WHERE {_ABSENT} AND begin < ? AND end > ? ORDER BY begin",  # noqa: S608  constants
+            (end + TOGETHER, begin - TOGETHER),
+        ).fetchall()
+        for absent_begin, absent_end in rows:  # explained already: a second has one reason
+            if begin < absent_begin < end:
+                self._extend(db, reason, begin, absent_begin, detail)
+            begin = max(begin, absent_end) if absent_begin < end else begin
+        if begin < end or not rows:
+            self._extend(db, reason, begin, end, detail)
+
+    def _extend(self, db: Connection, reason: str, begin: float, end: float, detail: str) -> None:
+        """A longer gap where there is one of that reason close by, else a new one."""
+        row = db.execute(
             "SELECT id, begin, end FROM gap AS other WHERE reason = ? AND begin_boot IS NULL AND end_boot IS NULL"  # noqa: S608
             " AND begin <= ? AND end >= ? AND NOT EXISTS"
             f" (SELECT 1 FROM gap WHERE {_ABSENT} AND begin < MAX(?, other.end) AND end > MIN(?, other.begin))"
@@ -193,73 +194,50 @@ class Ledger:
             (reason, end + TOGETHER, begin - TOGETHER, end, begin),
         ).fetchone()
         if row is None:
-            self._insert(begin, None, end, None, reason, detail)
+            _insert(db, begin, None, end, None, reason, detail)
         else:
             merged = (min(begin, row[1]), max(end, row[2]), row[0])
-            self._db.execute("UPDATE gap SET begin = ?, end = ? WHERE id = ?", merged)
+            db.execute("UPDATE gap SET begin = ?, end = ? WHERE id = ?", merged)
 
     def gaps(self, since: float = 0.0) -> list[Gap]:
         """The gaps that ended after `since` (seconds since 1970), oldest first."""
-        with self._lock:
-            self._resolve()
-            here = self._clock.wall_base if self._clock.base is None else self._clock.base
-            rows = self._db.execute("SELECT begin, begin_boot, end, end_boot, reason, detail FROM gap").fetchall()
-        found = [
-            Gap(begin + here * (begin_boot is not None), end + here * (end_boot is not None), reason, detail)
-            for begin, begin_boot, end, end_boot, reason, detail in rows
-        ]
-        return sorted((gap for gap in found if gap.end > since), key=lambda gap: gap.begin)
+        here = self._clock.wall_base if self._clock.base is None else self._clock.base
+
+        def found(db: Connection) -> list[Gap]:
+            self._resolve(db)
+            return _gaps(db, here, since)
+
+        return self._kept.write(found)
 
     def report(self, found: Observations) -> None:
         """What has come to the ledger since the last report, per reason; the state adds it up and keeps it."""
-        grown = dict.fromkeys(REASONS, 0.0)
-        with self._lock:
-            self._resolve()
-            rows = self._db.execute(
-                "SELECT id, reason, end - begin, counted FROM gap"
-                " WHERE begin_boot IS NULL AND end_boot IS NULL AND end - begin > counted"
-            ).fetchall()
-            for number, reason, seconds, counted in rows:
-                grown[reason] = grown.get(reason, 0.0) + seconds - counted
-                self._db.execute("UPDATE gap SET counted = ? WHERE id = ?", (seconds, number))
-        for reason, seconds in grown.items():
+        for reason, seconds in self._kept.write(self._grown).items():
             found.add(selfmon.GAP_SECONDS, seconds, reason)
+
+    def _grown(self, db: Connection) -> dict[str, float]:
+        self._resolve(db)
+        grown = dict.fromkeys(REASONS, 0.0)
+        rows = db.execute(
+            "SELECT id, reason, end - begin, counted FROM gap"
+            " WHERE begin_boot IS NULL AND end_boot IS NULL AND end - begin > counted"
+        ).fetchall()
+        for number, reason, seconds, counted in rows:
+            grown[reason] = grown.get(reason, 0.0) + seconds - counted
+            db.execute("UPDATE gap SET counted = ? WHERE id = ?", (seconds, number))
+        return grown
 
     def end(self) -> None:
         """A clean stop."""
-        with self._lock:
-            self._resolve()
-            self._alive(clean=True)
-            self._db.close()
+
+        def last(db: Connection) -> None:
+            self._resolve(db)
+            self._alive(db, clean=True)
+
+        self._kept.close(last)
 
 
-def _open(path: Path | None) -> sqlite3.Connection:
-    try:
-        return _connect(path)
-    except sqlite3.DatabaseError as error:
-        if path is None:
-            raise
-        aside = path.with_suffix(".damaged")
-        log.error(
-            "gap ledger cannot be used, started anew", extra={"file": str(path), "kept_as": str(aside), "error": str(error)}
-        )
-    try:
-        path.replace(aside)
-        return _connect(path)
-    except (OSError, sqlite3.Error):
-        return _connect(None)
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5.0)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_SCHEMA)
-    except BaseException:
-        database.close()
-        raise
-    return database
+def _insert(db: Connection, *values: float | str | None) -> None:
+    db.execute("INSERT INTO gap(begin, begin_boot, end, end_boot, reason, detail) VALUES (?, ?, ?, ?, ?, ?)", values)
 
 
 def read(path: Path, since: float = 0.0) -> list[Gap]:
@@ -268,18 +246,17 @@ def read(path: Path, since: float = 0.0) -> list[Gap]:
     Raises:
         sqlite3.Error: the file is not there or is no ledger.
     """
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        row = database.execute("SELECT note FROM alive").fetchone()
+    with contextlib.closing(open_to_read(path)) as db:
+        row = db.execute("SELECT note FROM alive").fetchone()
         last = _Alive(**json.loads(row[0])) if row is not None else None
-        here = 0.0 if last is None else last.wall_base if last.base is None else last.base
-        rows: list[tuple[Any, ...]] = database.execute(
-            "SELECT begin, begin_boot, end, end_boot, reason, detail FROM gap"
-        ).fetchall()
-    finally:
-        database.close()
+        return _gaps(db, 0.0 if last is None else last.wall_base if last.base is None else last.base, since)
+
+
+def _gaps(db: Connection, here: float, since: float) -> list[Gap]:
+    """Gaps that ended after `since`, oldest first; `here` is UTC minus the monotonic time in which some are still told."""
+    rows = db.execute("SELECT begin, begin_boot, end, end_boot, reason, detail FROM gap")
     found = [
-        Gap(begin + here * (bb is not None), end + here * (eb is not None), reason, text)
-        for begin, bb, end, eb, reason, text in rows
+        Gap(begin + here * (begin_boot is not None), end + here * (end_boot is not None), reason, detail)
+        for begin, begin_boot, end, end_boot, reason, detail in rows
     ]
     return sorted((gap for gap in found if gap.end > since), key=lambda gap: gap.begin)

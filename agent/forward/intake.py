@@ -45,9 +45,14 @@ def external_labels(core: Core) -> dict[str, str]:
 
 
 def describe(name: str, labels: Mapping[str, str], external: Mapping[str, str], **metadata: str) -> Description:
-    """A series for the receiver: its own labels win over the external ones, empty ones do not exist."""
+    """A series for the receiver: its own labels win over the external ones, empty ones do not exist.
+
+    A name that is no UTF-8 (a mount point, say) is told with question marks: neither the spool nor protobuf takes it as it is.
+    """
     merged = {**external, **{label: value for label, value in labels.items() if value}, "__name__": name}
-    return Description(tuple(sorted(merged.items())), **metadata)
+    return Description(
+        tuple(sorted((label, value.encode(errors="replace").decode()) for label, value in merged.items())), **metadata
+    )
 
 
 class _Outlet:

@@ -14,20 +14,22 @@ import contextlib
 import logging
 import math
 import re
+import ssl
 import time
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import aiohttp
-
+from agent import __version__
+from agent.forward.expositions import ExemplarOf, Sample, parse
 from agent.forward.intake import WAITS, Intake, describe, external_labels
 from agent.forward.packing import STALE
 from agent.forward.samples import Description, Exemplar
-from agent.forward.tls import client_context
-from agent.settings import BasicAuth, Core, ScrapeTarget
+from agent.forward.tls import authorization, client_context, judge_of_dates
+from agent.http_client import HttpClient
+from agent.settings import Core, ScrapeTarget, TlsClient
 from agent.tasks import spawn
 
 if TYPE_CHECKING:
@@ -38,105 +40,15 @@ ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.
 FIRST_WITHIN = 2.0
 LAST_SCRAPE = 0.4
 """Seconds for the scrape at a stop of the agent, so that the end of its data is the end of its life."""
+REDIRECTS = 10
 _JUST_AFTER = 0.001
+_REDIRECTED = frozenset({301, 302, 303, 307, 308})
 _NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class ScrapeError(Exception):
     """The target could not be scraped; the message says why."""
-
-
-class Sample(NamedTuple):
-    """One scraped sample and what its family says of it."""
-
-    name: str
-    labels: dict[str, str]
-    value: float
-    type: str
-    family: str
-    help: str
-    unit: str
-    created: float | None = None
-    """When it began to count, in seconds since 1970, where the target says so (OpenMetrics)."""
-    exemplar: tuple[dict[str, str], float, float | None] | None = None
-    """A measurement behind the value: labels, value, seconds since 1970 where told (OpenMetrics)."""
-
-
-def parse(text: str, content_type: str) -> Iterator[Sample]:
-    """Samples of a scrape, in the format that the content type names.
-
-    Raises:
-        ValueError: not that format.
-    """
-    from prometheus_client import parser  # noqa: PLC0415  only where something is scraped
-
-    exemplars: dict[str, _Exemplar] = {}
-    if content_type.startswith("application/openmetrics-text"):
-        from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415
-
-        try:
-            families = list(strict.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
-        except ValueError:  # Prometheus takes counters without `_total` and the like
-            text, exemplars = _as_text_format(text)
-            families = list(parser.text_string_to_metric_families(text))
-    else:
-        families = list(parser.text_string_to_metric_families(text))
-    names = set(_SAMPLE_NAME.findall(text))
-    for family in families:
-        kind = "" if family.type in {"unknown", "untyped"} else family.type
-        name = f"{family.name}_total" if kind == "counter" else family.name
-        if name not in names and kind == "counter" and family.name in names:
-            name = family.name  # the parser adds `_total` to every counter; Prometheus leaves names as they are
-        about = (kind, name, family.documentation, family.unit)
-        begun = {_whose(one.labels): float(one.value) for one in family.samples if kind and one.name == f"{family.name}_created"}
-        for one in family.samples:
-            if kind and one.name == f"{family.name}_created":
-                continue
-            own = name if kind == "counter" and one.name == f"{family.name}_total" else one.name
-            told = one.exemplar
-            exemplar = exemplars.get(_key(own, one.labels)) if told is None else _exemplar(told)
-            yield Sample(own, one.labels, float(one.value), *about, begun.get(_whose(one.labels)), exemplar)
-
-
-_SAMPLE_NAME = re.compile(r"^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)", re.MULTILINE)
-_Exemplar = tuple[dict[str, str], float, float | None]
-_WITH_EXEMPLAR = re.compile(r"(?P<sample>[^#]*) # (?P<labels>\{.*\}) (?P<value>\S+)(?: (?P<time>\S+))?")
-
-
-def _exemplar(told: Any) -> _Exemplar:
-    return told.labels, float(told.value), None if told.timestamp is None else float(told.timestamp)
-
-
-def _key(name: str, labels: dict[str, str]) -> str:
-    return f"{name}{sorted(labels.items())}"
-
-
-def _as_text_format(text: str) -> tuple[str, dict[str, _Exemplar]]:
-    """OpenMetrics as a lenient reader takes it: the same lines in the older format, and the exemplars apart."""
-    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
-
-    lines, exemplars = [], {}
-    totals = set(re.findall(r"^(\w+)_total\b", text, re.MULTILINE))
-    for line in text.splitlines():
-        about = re.match(r"# (?:TYPE|HELP) (\w+)(.*)", line)
-        if about and about[1] in totals:
-            line = f"{line[:7]}{about[1]}_total{about[2]}"  # noqa: PLW2901  the older format names counters as their samples
-        found = _WITH_EXEMPLAR.fullmatch(line)
-        if found is None:
-            lines.append(line)
-            continue
-        lines.append(found["sample"])
-        read = text_string_to_metric_families(f"{found['sample']}\nexemplar{found['labels']} {found['value']}\n")
-        sample, exemplar = (one for family in read for one in family.samples)
-        time = None if found["time"] is None else float(found["time"])
-        exemplars[_key(sample.name, sample.labels)] = (exemplar.labels, float(exemplar.value), time)
-    return "\n".join(lines) + "\n", exemplars
-
-
-def _whose(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
-    """What tells one counter, histogram or summary of a family from another."""
-    return frozenset((name, value) for name, value in labels.items() if name not in {"le", "quantile"})
 
 
 class Target:
@@ -154,11 +66,13 @@ class Target:
         self._own = own
         self._seen: dict[Description, float] = {}
         self._created: dict[Description, int] = {}
-        self._exemplars: dict[Description, tuple[_Exemplar, float]] = {}
+        self._exemplars: dict[Description, tuple[ExemplarOf, float]] = {}
         self._last = float("-inf")
         self._told = False
+        self._http = HttpClient()
+        self._trust: tuple[tuple[object, ...], ssl.SSLContext | None] = ((), None)
 
-    async def run(self, session: aiohttp.ClientSession) -> None:
+    async def run(self) -> None:
         """Scrape for ever, on a grid that is this target's own."""
         loop = asyncio.get_running_loop()
         interval = self._settings.interval
@@ -167,26 +81,26 @@ class Target:
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             due = max(due + interval, loop.time())
-            await self.scrape(session)
+            await self.scrape()
 
-    async def scrape(self, session: aiohttp.ClientSession) -> None:
+    async def scrape(self) -> None:
         """Scrape once and hand the result to the spool."""
         moment = max(self._clock.monotonic(), self._last + _JUST_AFTER)
         begin = time.perf_counter()
         found: dict[Description, float] = {}
+        scraped = 0
         try:
             async with asyncio.timeout(self._settings.timeout):
-                samples = parse(*await self._get(session))
-            found = self._take(samples, moment)
+                samples = parse(*await self._get())
+            found, scraped = self._take(samples, moment)
             up = 1.0
             self._told = False
-        except (aiohttp.ClientError, OSError, ValueError, ScrapeError) as error:
+        except (OSError, ValueError, LookupError, ScrapeError) as error:  # LookupError: the parser, of nonsense
             up = 0.0
             if not self._told:
                 self._told = True
                 facts = {"job": self._settings.job, "url": _bare(self._settings.url)}
                 log.warning("not scraped", extra={**facts, "error": str(error) or type(error).__name__})
-        scraped = len(found)
         new = sum(description not in self._seen for description in found)
         gone = [description for description in self._seen if description not in found]
         report = {
@@ -200,42 +114,63 @@ class Target:
         self._intake.put(WAITS, moment, [*found.items(), *own, *((description, STALE) for description in gone)])
         self._seen, self._last = found, moment
 
-    async def _get(self, session: aiohttp.ClientSession) -> tuple[str, str]:
+    async def _get(self) -> tuple[str, str]:
+        """The page and its content type; redirects are followed, with the password only to the same place."""
         settings = self._settings
-        headers = {"Accept": ACCEPT, "X-Prometheus-Scrape-Timeout-Seconds": f"{settings.timeout:g}"}
-        auth = self._auth(settings.basic_auth)
-        context = client_context(settings.tls, self._file) if settings.tls is not None else True
-        async with session.get(settings.url, headers=headers, auth=auth, ssl=context) as response:
-            if response.status != 200:
-                message = f"HTTP {response.status}"
-                raise ScrapeError(message)
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(65536):
-                body += chunk
-                if len(body) > settings.max_bytes:
-                    message = f"more than {int(settings.max_bytes)} bytes (max_bytes)"
-                    raise ScrapeError(message)
-            return body.decode("utf-8"), response.headers.get("Content-Type", "")
+        url = home = urllib.parse.urlsplit(settings.url)
+        for _ in range(REDIRECTS):
+            headers = {
+                "User-Agent": f"commune-agent/{__version__}",
+                "Accept": ACCEPT,
+                "X-Prometheus-Scrape-Timeout-Seconds": f"{settings.timeout:g}",
+            }
+            if settings.basic_auth is not None and url[:2] == home[:2]:
+                headers |= authorization(settings.basic_auth, self._file)
+            limit = int(settings.max_bytes)
+            reply = await self._http.request("GET", url.geturl(), headers, context=self._context(url.scheme), limit=limit)
+            location = reply.head.get("location")
+            if reply.status not in _REDIRECTED or location is None:
+                break
+            url = urllib.parse.urlsplit(urllib.parse.urljoin(url.geturl(), location))
+        if reply.status != 200:
+            message = f"HTTP {reply.status}"
+            raise ScrapeError(message)
+        if reply.cut:
+            message = f"more than {limit} bytes (max_bytes)"
+            raise ScrapeError(message)
+        return reply.body.decode("utf-8"), reply.head.get("content-type") or ""
 
-    def _auth(self, basic: BasicAuth | None) -> aiohttp.BasicAuth | None:
-        if basic is None:
+    def _context(self, scheme: str) -> ssl.SSLContext | None:
+        """Made anew only when a file of it was, or when the clock came right or went wrong: a trust store is large."""
+        if scheme != "https":
             return None
-        if basic.password is not None:
-            return aiohttp.BasicAuth(basic.username, str(basic.password), "utf-8")
-        return aiohttp.BasicAuth(
-            basic.username, self._file(basic.password_file or "").read_text(encoding="utf-8").strip(), "utf-8"
-        )
+        tls = self._settings.tls or TlsClient()
+        now = judge_of_dates(self._clock)
+        files = (self._file(name).stat().st_mtime_ns for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
+        wanted = (now is None, self._clock.base is None, *files)
+        if wanted != self._trust[0]:
+            self._trust = wanted, client_context(tls, self._file, now)
+        return self._trust[1]
 
-    def _take(self, samples: Iterable[Sample], moment: float) -> dict[Description, float]:
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.close()
+
+    def _take(self, samples: Iterable[Sample], moment: float) -> tuple[dict[Description, float], int]:
+        """Series with their values, and of how many samples they came: a series that is told twice counts twice."""
         found: dict[Description, float] = {}
+        count = 0
         self._created, self._exemplars = {}, {}
         for sample in samples:
+            count += 1
             if not _NAME.fullmatch(sample.name) or not all(map(_LABEL.fullmatch, sample.labels)):
                 message = f"not a name that every receiver takes: {sample.name!r} {sorted(sample.labels)}"
                 raise ScrapeError(message)
-            labels = {(f"exported_{name}" if name in self._own else name): value for name, value in sample.labels.items()}
+            labels = self._exported(sample.labels)
             metadata = {"type": sample.type, "family": sample.family, "help": sample.help, "unit": sample.unit}
             description = describe(sample.name, labels, self._external, **metadata)
+            if description in found:  # the first counts, as Prometheus has it
+                continue
             found[description] = sample.value
             if sample.created is not None and math.isfinite(sample.created):
                 self._created[description] = round(sample.created * 1000)
@@ -244,6 +179,17 @@ class Target:
             if len(found) > self._settings.max_series:
                 message = f"more than {self._settings.max_series} series (max_series)"
                 raise ScrapeError(message)
+        return found, count
+
+    def _exported(self, labels: dict[str, str]) -> dict[str, str]:
+        """The target's labels beside its `job`, `instance` and configured ones, which keep their names."""
+        found = {name: value for name, value in labels.items() if name not in self._own}
+        for name, value in labels.items():
+            if name in self._own:
+                other = f"exported_{name}"
+                while other in labels or other in self._own or other in found:
+                    other = f"exported_{other}"
+                found[other] = value
         return found
 
     def created(self) -> dict[Description, int]:
@@ -278,15 +224,13 @@ class Scraper:
         self._parts = file, clock, intake
         self._targets = self._make(core)
         self._tasks: list[asyncio.Task[None]] = []
-        self._session: aiohttp.ClientSession | None = None
 
     def _make(self, core: Core) -> list[Target]:
         return [Target(settings, core, *self._parts) for settings in core.scrape.targets]
 
     async def start(self) -> None:
         """Begin scraping."""
-        self._session = aiohttp.ClientSession(trust_env=True)
-        self._tasks = [spawn(target.run(self._session), f"scrape {target.instance}") for target in self._targets]
+        self._tasks = [spawn(target.run(), f"scrape {target.instance}") for target in self._targets]
 
     def exemplars(self) -> dict[Description, tuple[int, Exemplar]]:
         """As `Target.exemplars`, of all targets."""
@@ -305,18 +249,18 @@ class Scraper:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._session is None:
+        if not self._tasks:
             return
         if following is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SCRAPE):
-                    await asyncio.gather(*(target.scrape(self._session) for target in self._targets), return_exceptions=True)
+                    await asyncio.gather(*(target.scrape() for target in self._targets), return_exceptions=True)
         else:
             kept = [target.identity for target in self._make(following)]
             for target in self._targets:
                 if target.identity not in kept:
                     target.end()
-        await self._session.close()
+        await asyncio.gather(*(target.close() for target in self._targets))
 
 
 def _bare(url: str) -> str:

@@ -78,13 +78,17 @@ async def read_body(reader: asyncio.StreamReader, head: Head) -> None:
             return
 
 
-async def body_parts(reader: asyncio.StreamReader, head: Head) -> AsyncGenerator[bytes, None]:
+async def body_parts(reader: asyncio.StreamReader, head: Head, method: str = "GET") -> AsyncGenerator[bytes, None]:
     """The body as it comes (RFC 9112, section 6), to its end, so that another answer can follow on the connection.
+
+    An answer to HEAD has none, whatever its head says.
 
     Raises:
         EOFError: the connection ended before.
         ValueError: a chunk has no size.
     """
+    if method == "HEAD":
+        return
     if not head.is_chunked:
         async for part in _octets(reader, head.length):
             yield part

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from agent.http_client import HttpClient, by_unix_socket, connect, reach
 from agent.tasks import spawn
+from collectors.probe.proxy import ProxyError
 from collectors.probe.sockets import Endpoint
 from tests.receivers.servers import free_port
 
@@ -242,6 +243,9 @@ async def test_proxies_of_the_environment(tmp_path: Path) -> None:
         async with HttpClient(environ=environ) as client:
             assert (await client.request("GET", "http://metrics.example/a")).body == b"ok"
             assert (await client.request("GET", "https://metrics.example/b", context=trusting)).body == b"ok"
+        async with HttpClient(environ={"https_proxy": f"http://u:p@127.0.0.1:{server.port}"}) as client:
+            with pytest.raises(ProxyError, match="closed the connection"):  # it speaks TLS, and is no proxy
+                await client.request("GET", "https://metrics.example/", context=trusting)
     assert [request[0] for request in asked] == ["GET http://metrics.example/a HTTP/1.1", "CONNECT metrics.example:443 HTTP/1.1"]
     assert all("Proxy-Authorization: Basic dTpw" in request for request in asked)
     assert "Proxy-Authorization" not in server.requests[0][0]
@@ -253,3 +257,23 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     server = Server(OK)
     async with listening(server.serve, path=tmp_path / "s"), by_unix_socket(tmp_path / "s") as client:
         assert (await client.request("GET", "http://agent/x")).text == "ok"
+
+
+async def test_an_answer_before_the_whole_request_was_sent_is_heard() -> None:
+    """A receiver that has a limit says 413 and reads no further."""
+    done = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await done.wait()
+
+    async with listening(refuse) as port, HttpClient() as client:
+        assert (await client.request("POST", f"http://127.0.0.1:{port}/", body=bytes(2**24))).status == 413
+        assert client._streams is None
+        done.set()
+
+
+async def test_a_field_cannot_hold_a_second_one() -> None:
+    with pytest.raises(ValueError, match="end of a line"):
+        await HttpClient().request("GET", f"http://127.0.0.1:{free_port()}/", {"Name": "a\r\nOther: b"})

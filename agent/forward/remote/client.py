@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import enum
-import errno
 import ssl
 import time
 from collections.abc import Collection, Mapping
@@ -19,24 +18,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__
+from agent.clock import TrueClock
 from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encoder
 from agent.forward.remote.ways import CONNECT_WITHIN, Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
-from agent.forward.tls import client_context
-from agent.http_client import HttpClient, authorization
+from agent.forward.tls import authorization, client_context, judge_of_dates
+from agent.http_client import HttpClient
 from agent.settings import RemoteWriteSettings
+from collectors.machine import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.clock import TrueClock
-
-WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
-OTHERS_WRITTEN = ("X-Prometheus-Remote-Write-Histograms-Written", "X-Prometheus-Remote-Write-Exemplars-Written")
+WRITTEN = "x-prometheus-remote-write-samples-written"
+OTHERS_WRITTEN = ("x-prometheus-remote-write-histograms-written", "x-prometheus-remote-write-exemplars-written")
 LONGEST_RETRY_AFTER = 600.0
 SLOW, FAST = 4.0, 1.0
 SMALLEST_CHUNK = 500
+TEXT_LIMIT = 65536
 DETAIL = 300
 
 
@@ -87,7 +87,7 @@ class Client:
     Args:
         settings: the section `remote_write`.
         file: makes a path of a file named in the configuration.
-        monotonic: the agent's monotonic clock.
+        clock: the agent's; a `TrueClock` knows whether the computer's own clock may judge certificates.
         ways: the computer's lines to choose from; without them the kernel chooses.
     """
 
@@ -95,19 +95,19 @@ class Client:
         self,
         settings: RemoteWriteSettings,
         file: Callable[[str], Path],
-        monotonic: Callable[[], float],
+        clock: Clock,
         ways: Ways | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._file = file
-        self._monotonic = monotonic
         self._encoder = Encoder()
         self._auto = str(settings.protocol) == "auto"
         self.version = "2.0" if self._auto else str(settings.protocol)
-        self._ways = ways or Ways(tuple, monotonic)
+        self._ways = ways or Ways(tuple, clock.monotonic)
         self._http = HttpClient(self._ways.connect)
         self._context: ssl.SSLContext | None = None
-        self._built: tuple[object, ...] = ()
+        self._made_with: tuple[object, ...] = ((), None)
         self.chunk = BLOCK_SAMPLES
         """Samples of a request: fewer where a full one takes seconds."""
 
@@ -156,38 +156,33 @@ class Client:
         return answer.outcome is not Outcome.AGAIN
 
     async def _request(self, method: str, body: bytes) -> Answer:
-        """One exchange; a connection that turns out to lead into a dead line gets a second try by another one at once."""
-        for last_try in (False, True):
-            try:
-                async with asyncio.timeout(self._settings.timeout):
-                    return await self._exchange(method, body)
-            except (FileNotFoundError, PermissionError) as error:
-                return Answer(Outcome.HELD, detail=str(error))
-            except (OSError, ValueError) as error:
-                if isinstance(error, OSError):
-                    self._ways.failed()
-                if last_try or getattr(error, "errno", None) != errno.ETIMEDOUT:
-                    return Answer(Outcome.AGAIN, detail=_say(error))
-        raise AssertionError
-
-    async def _exchange(self, method: str, body: bytes) -> Answer:
-        await self._prepare()
-        headers = self._headers() if method == "POST" else {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
-        headers.update(self._credentials())
-        sent = self._monotonic()
-        reply = await self._http.request(
-            method,
-            self._settings.url,
-            headers,
-            body,
-            context=self._context,
-            server_name=self._settings.tls.server_name,
-            open_within=CONNECT_WITHIN if self._ways.several else None,
-            limit=4096,
-        )
-        received = self._monotonic()
-        answer = judge(reply.status, {name.title(): value for name, value in reply.head.fields}, reply.text)
-        answer.sent, answer.received, answer.date = sent, received, reply.head.get("date")
+        """One exchange, and what its answer means."""
+        try:
+            if method == "POST":
+                headers = {**self._headers(), **self._credentials()}
+            else:  # only the time is wanted, for which a certificate of any date may pass: no credentials
+                headers = {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
+            await self._renew()
+            async with asyncio.timeout(self._settings.timeout):
+                reply = await self._http.request(
+                    method,
+                    self._settings.url,
+                    headers,
+                    body,
+                    context=self._context,
+                    server_name=self._settings.tls.server_name,
+                    open_within=CONNECT_WITHIN if self._ways.several else None,
+                    limit=TEXT_LIMIT,
+                )
+        except (FileNotFoundError, PermissionError) as error:
+            return Answer(Outcome.HELD, detail=_say(error))
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError):
+                self._ways.failed()
+            return Answer(Outcome.AGAIN, detail=_say(error))
+        answer = judge(reply.status, dict(reply.head.fields), reply.text)
+        answer.received, answer.date = self._clock.monotonic(), reply.head.get("date")
+        answer.sent = answer.received - reply.seconds
         return answer
 
     def _headers(self) -> dict[str, str]:
@@ -196,27 +191,28 @@ class Client:
     def _credentials(self) -> dict[str, str]:
         settings = self._settings
         if settings.basic_auth is not None:
-            auth = settings.basic_auth
-            password = str(auth.password) if auth.password is not None else self._secret(auth.password_file or "")
-            return authorization(auth.username, password)
+            return authorization(settings.basic_auth, self._file)
         if settings.bearer_token is not None:
             return {"Authorization": f"Bearer {settings.bearer_token!s}"}
         if settings.bearer_token_file is not None:
-            return {"Authorization": f"Bearer {self._secret(settings.bearer_token_file)}"}
+            token = self._file(settings.bearer_token_file).read_text(encoding="utf-8")
+            return {"Authorization": f"Bearer {token.strip()}"}
         return {}
 
-    def _secret(self, name: str) -> str:
-        return self._file(name).read_text(encoding="utf-8").strip()
-
-    async def _prepare(self) -> None:
-        """Trust as the files say now; another way or another trust needs another connection."""
+    async def _renew(self) -> None:
+        """Trust as the files and the clock say now; another trust or another line needs another connection."""
         tls = self._settings.tls
         names = [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name]
-        wanted = (self._ways.several, self._ways.chosen, *(self._file(name).stat().st_mtime_ns for name in names))
-        if wanted != self._built:
-            await self._http.close()
-            self._context = client_context(tls, self._file) if self._settings.url.startswith("https:") else None
-            self._built = wanted
+        judge = judge_of_dates(self._clock, to_learn=True) if isinstance(self._clock, TrueClock) else None
+        learning = isinstance(self._clock, TrueClock) and self._clock.base is None
+        trusted = (learning, judge is None, *(self._file(name).stat().st_mtime_ns for name in names))
+        made_with = (trusted, self._ways.chosen)
+        if made_with == self._made_with:
+            return
+        await self._http.close()
+        if self._settings.url.startswith("https:") and (self._context is None or trusted != self._made_with[0]):
+            self._context = client_context(tls, self._file, judge)
+        self._made_with = made_with
 
     async def close(self) -> None:
         """Close the connection."""
@@ -233,7 +229,7 @@ _OTHER_VERSION = "the receiver does not know this version of remote write"
 def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
     """What a status, its headers and the first of its text mean (remote write 2.0, "Required partial write response headers").
 
-    `accepted` is -1 for a success that does not say how much was written.
+    Names of `headers` are in lower case. `accepted` is -1 for a success that does not say how much was written.
     """
     written = headers.get(WRITTEN, "")
     count = int(written) if written.isascii() and written.isdigit() else -1
@@ -245,7 +241,7 @@ def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
     if status >= 500 and any(words in text for words in _SAMPLE_FAULTS):
         return Answer(Outcome.REFUSED, 0, detail)
     if status == 429 or status >= 500:
-        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("Retry-After"), headers.get("Date")))
+        return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("retry-after"), headers.get("date")))
     if status == 415:
         return Answer(Outcome.HELD, 0, f"{_OTHER_VERSION}: {detail}")
     if status in {400, 409, 413, 422}:
@@ -273,6 +269,4 @@ def _moment(value: str | None) -> float | None:
 
 
 def _say(error: Exception) -> str:
-    if isinstance(error, TimeoutError) and not error.errno:
-        return "no answer in time"
-    return str(error)[:DETAIL] or type(error).__name__
+    return f"{type(error).__name__}: {error}"[:DETAIL] if str(error) else type(error).__name__

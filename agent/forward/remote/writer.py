@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import sqlite3
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -114,14 +115,20 @@ class RemoteWriter:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        noted = await self._spool.note(STRICT)
-        self._strict = noted is not None and self._clock.true() - float(noted) < STRICT_FOR
+        with contextlib.suppress(sqlite3.Error):
+            noted = await self._spool.note(STRICT)
+            self._strict = noted is not None and self._clock.true() - float(noted) < STRICT_FOR
         while True:
             try:
                 busy = await self._step()
             except AgainError as again:
                 self._spool.let_go()
                 await self._pause(again)
+                continue
+            except Exception:
+                log.exception("sending failed")
+                self._spool.let_go()
+                await self._pause(AgainError("a mistake of the agent's own"))
                 continue
             if not busy:
                 await self._sleep()

@@ -126,6 +126,26 @@ def test_suspend_is_noticed_by_the_processor_that_slept(tmp_path: Path) -> None:
     book.end()
 
 
+def test_flash_is_spared_but_a_suspend_is_noticed_as_soon(tmp_path: Path) -> None:
+    hands, slept = Hands(1_700_000_000.0), Slept()
+    book = ledger(tmp_path, hands, suspended=slept, note_every=300.0)
+    book.report(Observations())
+    log = tmp_path / "gaps.db-wal"
+    written = []
+    for _ in range(41):
+        hands.advance(15)
+        book.tick()
+        book.report(Observations())
+        written.append(log.stat().st_size)
+    assert len(set(written)) == 3, "three notes in ten minutes, no other writes"
+    hands.advance(600)
+    slept.seconds += 590
+    book.tick()
+    (gap,) = book.gaps()
+    assert (gap.reason, round(gap.seconds)) == ("suspended", 590)
+    book.end()
+
+
 def test_losses_close_together_are_one_gap_and_grow(tmp_path: Path) -> None:
     book = ledger(tmp_path, Hands(1_700_000_000.0))
     book.lost("refused", 1000.0, 1500.0, "too old")

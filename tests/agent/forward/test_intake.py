@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -142,3 +143,14 @@ def test_new_labels_end_the_series_of_the_old_ones() -> None:
     stand.read(up(1.0))
     new: Description = stand.spool.rows[0].values[0][0]
     assert dict(new.labels)["commune"] == "24782"
+
+
+def test_a_label_that_is_no_text_costs_nothing_else(tmp_path: Path) -> None:
+    """A mount point of a stick from another system: its bytes are no UTF-8."""
+    strange, plain = describe("m", {"mountpoint": "/media/\udcff"}, {}), describe("n", {}, {})
+    spool = Spool(tmp_path, max_bytes=2**24, max_age=1e12)
+    spool.append([Row(WAITS, None, 1000, [(plain, 1.0), (strange, 2.0)])])
+    spool.flush().result()
+    assert spool.taken == 1
+    assert dict(strange.labels)["mountpoint"] == "/media/?"
+    spool.close()

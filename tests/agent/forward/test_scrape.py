@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agent.forward.scrape import parse
-from agent.settings import Core, ScrapeSettings, ScrapeTarget
+from agent.settings import BasicAuth, Core, ScrapeSettings, ScrapeTarget
+from collectors.site import Secret
 from collectors.wire.units import Duration, Size
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import free_port
@@ -53,12 +53,15 @@ class Exporter:
         self.kind = "text/plain; version=0.0.4"
         self.status = 200
         self.delay = 0.0
+        self.moved: str | None = None
         self.heads: list[dict[str, str]] = []
         self.port = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         self.heads.append(dict(request.headers))
         await asyncio.sleep(self.delay)
+        if self.moved is not None:
+            raise web.HTTPFound(self.moved)
         return web.Response(status=self.status, body=self.body.encode(), headers={"Content-Type": self.kind})
 
 
@@ -125,6 +128,23 @@ async def test_series_get_job_and_instance_and_keep_theirs_under_another_name(tm
     assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
 
 
+async def test_redirects_are_followed_and_a_password_goes_to_the_same_place_alone(tmp_path: Path) -> None:
+    elsewhere = Exporter()
+    basic = BasicAuth(username="u", password=Secret("p"))
+    async with strict() as receiver, scraped(tmp_path, receiver, basic_auth=basic) as (exporter, _):
+        app = web.Application()
+        app.router.add_get("/metrics", elsewhere.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        elsewhere.port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", elsewhere.port).start()
+        exporter.moved = f"http://127.0.0.1:{elsewhere.port}/metrics"
+        await until(lambda: bool(elsewhere.heads), 8)
+        await runner.cleanup()
+    assert exporter.heads[-1]["Authorization"] == "Basic dTpw"
+    assert "Authorization" not in elsewhere.heads[-1]
+
+
 async def test_openmetrics(tmp_path: Path) -> None:
     async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
         exporter.body, exporter.kind = (
@@ -140,7 +160,15 @@ async def test_openmetrics(tmp_path: Path) -> None:
         assert not [key for key in receiver.samples if dict(key)["__name__"] == "jobs_created"]
 
 
-@pytest.mark.parametrize("how", ["status", "slow", "bytes", "series", "garbage", "names"])
+async def test_names_that_collide_and_samples_that_come_twice_are_as_prometheus_has_them(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
+        exporter.body = 'm{job="a",exported_job="b",instance=""} 1\nm{job="a",exported_job="b"} 2\n'
+        await until(lambda: any(dict(key)["__name__"] == "m" for key in receiver.samples), 8)
+        assert last(receiver, "m", job="app", exported_job="b", exported_exported_job="a") == 1
+        assert last(receiver, "scrape_samples_scraped") == 2
+
+
+@pytest.mark.parametrize("how", ["status", "slow", "bytes", "series", "garbage", "nonsense", "names"])
 async def test_a_failed_scrape_is_up_0_and_its_series_end(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
     choices: dict[str, dict[str, object]] = {"bytes": {"max_bytes": Size(1000)}, "series": {"max_series": 20}}
     limits = choices.get(how, {})
@@ -151,6 +179,9 @@ async def test_a_failed_scrape_is_up_0_and_its_series_end(tmp_path: Path, how: s
             exporter.status = 500
         elif how == "slow":
             exporter.delay = 0.3
+        elif how == "nonsense":  # the parser has a KeyError for it
+            exporter.kind = "application/openmetrics-text; version=1.0.0"
+            exporter.body = '# TYPE lat histogram\nlat x_bucket{le="+Inf"} 3\n# EOF\n'
         else:
             exporter.body = {"garbage": "{{{ not metrics", "names": '{"m.n", a="b"} 1\n', "bytes": TEXT + "x 1\n" * 300}.get(
                 how, "".join(f"s{n} 1\n" for n in range(21))
@@ -196,16 +227,6 @@ lat_count 3
 """
 
 
-def test_openmetrics_that_only_prometheus_would_take() -> None:
-    found = {(sample.name, sample.labels.get("le")): sample for sample in parse(LENIENT, "application/openmetrics-text")}
-    assert found["requests", None].type == "counter"
-    assert found["requests", None].exemplar == ({"trace_id": "abc", "span_id": "d"}, 999, 1234567890.123)
-    assert (found["jobs_total", None].type, found["jobs_total", None].help) == ("counter", "Done.")
-    assert found["jobs_total", None].exemplar == ({}, 1, None)
-    assert found["lat_bucket", "0.1"].exemplar == ({"trace_id": "x y # z"}, 0.05, None)
-    assert found["lat_bucket", "+Inf"].exemplar is None
-
-
 async def test_exemplars_go_with_the_samples_of_their_scrape(tmp_path: Path) -> None:
     async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
         exporter.body, exporter.kind = LENIENT, "application/openmetrics-text; version=1.0.0"
@@ -219,27 +240,3 @@ async def test_exemplars_go_with_the_samples_of_their_scrape(tmp_path: Path) -> 
     assert moments["requests"] == 1_234_567_890_123
     assert abs(moments["lat_bucket"] / 1000 - time.time()) < 600  # by the clock of the scrape
     assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
-
-
-def test_a_counter_keeps_its_name() -> None:
-    text = "# HELP requests All.\n# TYPE requests counter\nrequests 5\n# TYPE jobs_total counter\njobs_total 6\n"
-    found = {sample.name: (sample.value, sample.type, sample.family) for sample in parse(text, "text/plain")}
-    assert found == {"requests": (5, "counter", "requests"), "jobs_total": (6, "counter", "jobs_total")}
-
-
-def test_what_was_created_when_belongs_to_all_of_one_histogram() -> None:
-    text = "# TYPE h histogram\n" + "".join(
-        f'h_bucket{{a="{a}",le="1.0"}} 1\nh_bucket{{a="{a}",le="+Inf"}} 1\nh_count{{a="{a}"}} 1\nh_sum{{a="{a}"}} 1\nh_created{{a="{a}"}} {a}.5\n'
-        for a in (1, 2)
-    )
-    found = list(parse(text + "# EOF\n", "application/openmetrics-text; version=1.0.0"))
-    assert len(found) == 8
-    assert {(sample.labels["a"], sample.created) for sample in found} == {("1", 1.5), ("2", 2.5)}
-
-
-def test_a_parsed_family_says_what_it_is() -> None:
-    found = {sample.name: sample for sample in parse(TEXT, "text/plain")}
-    assert {sample.created for sample in found.values()} == {None}
-    assert (found["lat_seconds_bucket"].type, found["lat_seconds_bucket"].family) == ("histogram", "lat_seconds")
-    assert found["plain"].type == ""
-    assert found["q_sum"].type == "summary"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import email.utils
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from aiohttp import web
 from agent.forward.remote.client import Client, Outcome, judge
 from agent.forward.samples import Description
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
+from collectors.machine import SystemClock
 from collectors.site import InvalidError, Secret
 from tests.receivers.servers import free_port
 from tests.receivers.strict import Strict, strict
@@ -25,7 +25,7 @@ ONE = {
 
 
 def client(url: str, directory: Path = Path(), **settings: object) -> Client:
-    return Client(RemoteWriteSettings(url=url, **settings), directory.joinpath, time.monotonic)  # type: ignore[arg-type]
+    return Client(RemoteWriteSettings(url=url, **settings), directory.joinpath, SystemClock())  # type: ignore[arg-type]
 
 
 async def test_2_0_is_spoken_where_it_is_understood() -> None:
@@ -173,7 +173,7 @@ async def test_nobody_there_means_later() -> None:
     assert answer.outcome is Outcome.AGAIN
 
 
-WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
+WRITTEN = "x-prometheus-remote-write-samples-written"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
         (200, {WRITTEN: "7"}, Outcome.TAKEN, 7, None),
         (204, {}, Outcome.TAKEN, -1, None),
         (204, {WRITTEN: "many"}, Outcome.TAKEN, -1, None),
-        (204, {"X-Prometheus-Remote-Write-Histograms-Written": "0"}, Outcome.TAKEN, 0, None),
+        (204, {"x-prometheus-remote-write-histograms-written": "0"}, Outcome.TAKEN, 0, None),
         (400, {}, Outcome.REFUSED, 0, None),
         (400, {WRITTEN: "3"}, Outcome.TAKEN, 3, None),
         (400, {WRITTEN: "0"}, Outcome.REFUSED, 0, None),
@@ -191,9 +191,9 @@ WRITTEN = "X-Prometheus-Remote-Write-Samples-Written"
         (401, {}, Outcome.HELD, 0, None),
         (404, {}, Outcome.HELD, 0, None),
         (302, {}, Outcome.HELD, 0, None),
-        (429, {"Retry-After": "17"}, Outcome.AGAIN, 0, 17.0),
-        (429, {"Retry-After": "99999"}, Outcome.AGAIN, 0, 600.0),
-        (503, {"Retry-After": "soon"}, Outcome.AGAIN, 0, None),
+        (429, {"retry-after": "17"}, Outcome.AGAIN, 0, 17.0),
+        (429, {"retry-after": "99999"}, Outcome.AGAIN, 0, 600.0),
+        (503, {"retry-after": "soon"}, Outcome.AGAIN, 0, None),
         (500, {}, Outcome.AGAIN, 0, None),
     ],
 )
@@ -209,16 +209,16 @@ def test_prometheus_2_42_says_500_of_samples_that_it_will_never_take() -> None:
 
 def test_retry_after_may_be_a_date() -> None:
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
-    answer = judge(503, {"Retry-After": email.utils.format_datetime(moment, usegmt=True)}, "")
+    answer = judge(503, {"retry-after": email.utils.format_datetime(moment, usegmt=True)}, "")
     assert answer.wait is not None
     assert 40 < answer.wait <= 60
 
 
 def test_a_date_in_retry_after_is_read_by_the_receivers_clock() -> None:
     """The clock of this computer may be years off."""
-    told = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After": "Sun, 06 Nov 1994 08:50:07 GMT"}
+    told = {"date": "Sun, 06 Nov 1994 08:49:37 GMT", "retry-after": "Sun, 06 Nov 1994 08:50:07 GMT"}
     assert judge(429, told, "").wait == 30.0
-    assert judge(429, {**told, "Retry-After": "Sun, 06 Nov 1994 08:00:00 GMT"}, "").wait == 0.0
+    assert judge(429, {**told, "retry-after": "Sun, 06 Nov 1994 08:00:00 GMT"}, "").wait == 0.0
 
 
 def test_the_protocols_own_headers_cannot_be_set() -> None:

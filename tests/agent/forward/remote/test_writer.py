@@ -225,6 +225,28 @@ async def test_waiting_grows_while_nobody_answers(tmp_path: Path) -> None:
     assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(waits)), waits
 
 
+async def test_a_mistake_of_its_own_does_not_end_the_sending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with strict() as receiver:
+        site = SiteUnderTest(tmp_path, receiver.url, Hands(runs=True))
+        await site.start()
+        writer, mistakes = await _pushed(site), [ZeroDivisionError("once")]
+        step = writer._step
+
+        async def stumble() -> bool:
+            if mistakes:
+                raise mistakes.pop()
+            return await step()
+
+        monkeypatch.setattr(writer, "_step", stumble)
+        site.read()
+        _now(site)
+        await until(lambda: receiver.count >= 24, 8)
+        await site.stop()
+    assert "sending failed" in caplog.text
+
+
 async def test_live_data_goes_before_the_backlog(tmp_path: Path) -> None:
     hands = Hands(time.time() - 7200)
     async with strict() as receiver:
