@@ -1,8 +1,8 @@
 """bandwidth: active throughput tests within a daily budget.
 
-Once a minute `collect` asks whether it is time, and mostly it is not: then it repeats the last result and costs
-nothing. Tests run at moments that follow from the site's codes (docs/adr/061-bandwidth-guards.md), one at a time, only
-in the configured hours, only while the line is quiet, and only with bytes that were booked before.
+Once a minute `collect` asks whether it is time within the coming one, and mostly it is not: then it repeats the last
+result and costs nothing. Tests run at moments that follow from the site's codes (docs/adr/061-bandwidth-guards.md), one
+at a time, only in the configured hours, only while the line is quiet, and only with bytes that were booked before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ SPENT_BYTES = counter("commune_bandwidth_spent_bytes_total", "Bytes that tests m
 METRICS = (DOWNLOAD, UPLOAD, LOADED_RTT, TEST_TIMESTAMP, SPENT_BYTES)
 
 TICK = 60.0
-DEADLINE = 59.0
+DEADLINE = 119.0
+"""A minute at most until the slot, and the test."""
 TEST_SECONDS = 8.0
 """A direction at most: TCP has found its pace long before, and a person who calls meanwhile hardly notices."""
 LEAST_OCTETS = 256 * 1024
@@ -110,10 +111,15 @@ class BandwidthCollector(Collector):
 
     async def collect(self) -> Reading:
         """Test if it is time and nothing speaks against it, else repeat the last result."""
-        now = self._context.machine.clock.true()
-        slot = self._slot(now)
-        if self._checked is not None and slot is not None and self._checked < slot <= now:
-            self._due = slot
+        clock = self._context.machine.clock
+        now = clock.true()
+        if self._checked is not None:
+            for slot in (self._slot(now), self._slot(now + TICK)):
+                if slot is not None and slot > self._checked:
+                    self._due = slot
+                    await self._until(slot)
+                    now = max(slot, clock.true())
+                    break
         self._checked = now
         if self._due is None:
             return self._reading(None, "")
@@ -122,12 +128,17 @@ class BandwidthCollector(Collector):
             return self._reading(Reason.BUSY, "the line was busy for an hour; the next test is at the next turn")
         return await self._test(now)
 
+    async def _until(self, slot: float) -> None:
+        """Wait for a slot of the coming minute, to the second: the next site's is twenty seconds later."""
+        await asyncio.sleep(max(0.0, slot - self._context.machine.clock.true()))
+
     def _slot(self, now: float) -> float | None:
-        from collectors.probe.slots import fraction, last_slot, parse_span  # noqa: PLC0415
+        """The latest slot up to a moment, both in seconds since 1970."""
+        from collectors.probe.slots import last_slot, parse_span, place_of  # noqa: PLC0415
 
         site = self._context.site
         key = f"{site.province}/{site.commune}/{site.site}"
-        place = (fraction(key) + self._index / len(self._settings.targets)) % 1.0
+        place = (place_of(site.commune, site.site) + self._index / len(self._settings.targets)) % 1.0
         local = self._budget().local(now)
         span = parse_span(self._settings.hours)
         found = last_slot(local, span=span, interval=float(self._settings.interval), place=place, key=key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from collectors.wire.units import Duration, Rate, Size
 from tests import netlab
 from tests.agent.running import QUIET
 from tests.collectors.golden import compare
+from tests.collectors.probe.test_slots import LAM_DONG
 from tests.inlab import ROOT, inside
 from tests.netlab import Lab, Province, services
 from tests.netlab import Site as LabSite
@@ -46,6 +48,21 @@ class Clock(SystemClock):
 
     def true(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def _no_real_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a slot the simulated clock is moved on; a real one waits."""
+    real = BandwidthCollector._until
+
+    async def until(collector: BandwidthCollector, slot: float) -> None:
+        clock = collector._context.machine.clock
+        if isinstance(clock, Clock):
+            clock.now = max(clock.now, slot)
+        else:
+            await real(collector, slot)
+
+    monkeypatch.setattr(BandwidthCollector, "_until", until)
 
 
 def context(
@@ -159,6 +176,30 @@ def test_sites_have_their_own_moments_and_targets_of_a_site_too() -> None:
             assert isinstance(collector, BandwidthCollector)
             moments.add(collector._slot(evening))
     assert len(moments) == 6
+
+
+async def test_the_communes_of_a_province_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day of 124 agents, each of which looks once a minute at a second of its own: no two begin within 19 seconds."""
+    begun: list[float] = []
+
+    async def begin(collector: BandwidthCollector, now: float) -> Reading:
+        begun.append(now)
+        collector._due = None
+        return collector._reading(None, "")
+
+    monkeypatch.setattr(BandwidthCollector, "_test", begin)
+    config = BandwidthSettings(targets=(BandwidthTarget(name="hub", method="iperf3", url="198.51.100.1"),))
+    for number, commune in enumerate(LAM_DONG.split()):
+        clock = Clock(MONDAY + datetime.timedelta(seconds=number * 0.48))
+        where = Context(Machine(clock=clock), Site(province="lam-dong", commune=commune), Surroundings(), ())
+        (collector,) = build(config, where)
+        await collector.start(lambda _: None)
+        for minute in range(1440):
+            clock.now = MONDAY.timestamp() + number * 0.48 + 60 * minute
+            await collector.collect()
+    begun.sort()
+    assert 124 <= len(begun) <= 248
+    assert min(after - before for before, after in itertools.pairwise(begun)) > 19
 
 
 @pytest.mark.timing
