@@ -1,8 +1,8 @@
 """bandwidth: active throughput tests within a daily budget.
 
-Once a minute `collect` asks whether it is time, and mostly it is not: then it repeats the last result and costs
-nothing. Tests run at moments that follow from the site's codes (docs/adr/061-bandwidth-guards.md), one at a time, only
-in the configured hours, only while the line is quiet, and only with bytes that were booked before.
+Once a minute `collect` asks whether it is time within the coming one, and mostly it is not: then it repeats the last
+result and costs nothing. Tests run at moments that follow from the site's codes (docs/adr/061-bandwidth-guards.md), one
+at a time, only in the configured hours, only while the line is quiet, and only with bytes that were booked before.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from collectors.site import Context, Name, Settings, Uplink, seconds
 from collectors.wire.units import Duration, Rate, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from collectors.probe.budget import Budget
     from collectors.probe.transfer import Limits, Transfer
     from collectors.probe.transfer_guard import Guard
@@ -34,7 +36,8 @@ SPENT_BYTES = counter("commune_bandwidth_spent_bytes_total", "Bytes that tests m
 METRICS = (DOWNLOAD, UPLOAD, LOADED_RTT, TEST_TIMESTAMP, SPENT_BYTES)
 
 TICK = 60.0
-DEADLINE = 59.0
+DEADLINE = 119.0
+"""A minute at most until the slot, and the test."""
 TEST_SECONDS = 8.0
 """A direction at most: TCP has found its pace long before, and a person who calls meanwhile hardly notices."""
 LEAST_OCTETS = 256 * 1024
@@ -110,10 +113,15 @@ class BandwidthCollector(Collector):
 
     async def collect(self) -> Reading:
         """Test if it is time and nothing speaks against it, else repeat the last result."""
-        now = self._context.machine.clock.true()
-        slot = self._slot(now)
-        if self._checked is not None and slot is not None and self._checked < slot <= now:
-            self._due = slot
+        clock = self._context.machine.clock
+        now = clock.true()
+        if self._checked is not None:
+            for slot in (self._slot(now), self._slot(now + TICK)):
+                if slot is not None and slot > self._checked:
+                    self._due = slot
+                    await self._until(slot)
+                    now = max(slot, clock.true())
+                    break
         self._checked = now
         if self._due is None:
             return self._reading(None, "")
@@ -122,12 +130,17 @@ class BandwidthCollector(Collector):
             return self._reading(Reason.BUSY, "the line was busy for an hour; the next test is at the next turn")
         return await self._test(now)
 
+    async def _until(self, slot: float) -> None:
+        """Wait for a slot of the coming minute, to the second: the next site's is twenty seconds later."""
+        await asyncio.sleep(max(0.0, slot - self._context.machine.clock.true()))
+
     def _slot(self, now: float) -> float | None:
-        from collectors.probe.slots import fraction, last_slot, parse_span  # noqa: PLC0415
+        """The latest slot up to a moment, both in seconds since 1970."""
+        from collectors.probe.slots import last_slot, parse_span, place_of  # noqa: PLC0415
 
         site = self._context.site
         key = f"{site.province}/{site.commune}/{site.site}"
-        place = (fraction(key) + self._index / len(self._settings.targets)) % 1.0
+        place = (place_of(site.commune, site.site) + self._index / len(self._settings.targets)) % 1.0
         local = self._budget().local(now)
         span = parse_span(self._settings.hours)
         found = last_slot(local, span=span, interval=float(self._settings.interval), place=place, key=key)
@@ -180,29 +193,44 @@ class BandwidthCollector(Collector):
         return self._target.method != "http" or self._target.upload_url is not None
 
     async def _busy(self) -> str | None:
-        """What speaks against loading the line now: it carries more than the set share of what it can."""
-        from collectors.probe.load import use_of  # noqa: PLC0415
+        """What speaks against loading the line now: it carries more than the set share of what it can.
 
-        interface = self._uplink.interface if self._uplink is not None else None
+        A router's port is asked first where the link names one: it carries what all computers of the site do.
+        """
+        from collectors.probe.load import use_of  # noqa: PLC0415
+        from collectors.probe.ports import Ports  # noqa: PLC0415
+
+        if self._uplink is None:
+            return None
+        link, interface, machine = self._uplink.settings, self._uplink.interface, self._context.machine
+        if link.device is not None and link.port is not None:
+            rates, speed = self._context.session(Ports, Ports).rates(link.device, link.port, machine.clock.monotonic())
+            busy = self._over(rates, interface, speed)
+            if busy is not None:
+                return busy
         if interface is None:
             return None
-        found = await use_of(self._context.machine, interface, QUIET_SECONDS)
+        found = await use_of(machine, interface, QUIET_SECONDS)
         if found is None:
             return f"the traffic of {interface} cannot be read"
-        for direction, rate in (("download", found.receive), ("upload", found.transmit)):
-            capacity = self._capacity(direction, interface)
+        return self._over({"download": found.receive, "upload": found.transmit}, interface, None)
+
+    def _over(self, rates: Mapping[str, float], interface: str | None, speed: float | None) -> str | None:
+        """The first direction that carries more than the set share, in words."""
+        for direction, rate in rates.items():
+            capacity = self._capacity(direction, interface) or speed
             if capacity is not None and rate > self._settings.skip_above_utilization * capacity:
                 return f"the line carries {Rate(round(rate))} of {Rate(round(capacity))} ({direction})"
         return None
 
-    def _capacity(self, direction: str, interface: str) -> float | None:
+    def _capacity(self, direction: str, interface: str | None) -> float | None:
         """Octets per second: the contract, else the best result so far, else the port's speed."""
         contract: Rate | None = getattr(self._uplink.settings.contract, direction) if self._uplink is not None else None
         if contract is not None:
             return float(contract)
         if self._fastest[direction]:
             return self._fastest[direction]
-        speed = self._context.machine.read_or_none(f"/sys/class/net/{interface}/speed") or ""
+        speed = self._context.machine.read_or_none(f"/sys/class/net/{interface}/speed") or "" if interface is not None else ""
         return float(speed) * 125_000 if speed.isdecimal() and speed != "0" else None
 
     async def _both(self, octets: int, budget: Budget) -> Reading:
@@ -263,7 +291,7 @@ class BandwidthCollector(Collector):
         moved = booked
         try:
             result = await self._watched(direction, Limits(seconds_, octets))
-            moved = int(result.moved * WIRE_OVERHEAD)
+            moved = result.carried
         finally:
             budget.learn(self.target, moved - booked)
             budget.book(moved - booked, begun)

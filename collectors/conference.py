@@ -110,12 +110,13 @@ class ConferenceCollector(Collector):
             if self._stream.recent(WINDOW_SECONDS, self._pinger.now).sent >= ONCE_PROBES:
                 break
             await asyncio.sleep(0.05)
+        await self._refreshed()
         return await self._judge()
 
     async def collect(self) -> Reading:
         """Judge if it is time, else repeat the last judgement."""
         clock = self._context.machine.clock
-        meetings = self._meetings()
+        meetings = await self._refreshed()
         dense = meetings is not None and meetings.is_due(clock.true(), float(self._settings.before))
         pause = DENSE_INTERVAL if dense else float(self._settings.interval)
         if self._last is not None and clock.monotonic() - self._last[0] < pause - self.interval / 2:
@@ -132,6 +133,13 @@ class ConferenceCollector(Collector):
 
         file, zone = Path(self._settings.calendar_file).expanduser(), self._context.site.service_hours.timezone
         return self._context.session(Meetings, lambda: Meetings(file, zone))
+
+    async def _refreshed(self) -> Meetings | None:
+        """The calendar as it is now."""
+        meetings = self._meetings()
+        if meetings is not None:
+            await meetings.refresh(self._context.machine.clock.true(), float(self._settings.before))
+        return meetings
 
     async def _judge(self) -> Reading:
         if self._lost:
@@ -197,13 +205,18 @@ class ConferenceCollector(Collector):
         )
 
     def _use(self) -> tuple[float, float] | None:
-        """Octets per second in and out since the last judgement; None at the first one."""
+        """Octets per second in and out: of the router's port by its last polls, else of the interface since the last judgement."""
         from collectors.probe.counters import read  # noqa: PLC0415
+        from collectors.probe.ports import Ports  # noqa: PLC0415
 
-        interface = self._uplink.interface if self._uplink is not None else None
+        if self._uplink is None:
+            return None
+        link, interface, machine = self._uplink.settings, self._uplink.interface, self._context.machine
+        if link.device is not None and link.port is not None:
+            rates, _ = self._context.session(Ports, Ports).rates(link.device, link.port, machine.clock.monotonic())
+            return (rates["download"], rates["upload"]) if len(rates) == 2 else None
         if interface is None:
             return None
-        machine = self._context.machine
         now, counters = machine.clock.monotonic(), read(machine, interface)
         before, self._before = self._before, None if counters is None else (now, counters)
         if before is None or counters is None or now <= before[0]:

@@ -1,14 +1,15 @@
 """lan: who is on the local network, duplicate addresses and rogue DHCP servers.
 
-One instance per interface with a private address. Metrics carry counts only; which address, which hardware address and
-what is wrong with an offer stand in the reading's detail (status and log of this computer). Hosts that were seen
-before are remembered as keyed hashes.
+One instance per interface with a private address. Metrics carry counts only; which address and what is wrong with an offer
+stand in the reading's detail, which the status shows to whoever may ask: there a hardware address is a keyed hash, and the
+address itself stands in the log of this computer alone. Hosts that were seen before are remembered as such hashes too.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -34,6 +35,7 @@ METRICS = (HOSTS, DUPLICATES, DHCP_SERVERS, ROGUES)
 FOREIGN_KINDS = frozenset({"tslcd", "lte"})
 """Networks of others: nobody scans the state's or a carrier's."""
 DEADLINE = 60.0
+MAC = re.compile(r"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b")
 REMEMBERED = 4096
 """Hosts remembered at most; the one not seen for longest is forgotten first."""
 
@@ -71,6 +73,10 @@ class Acquaintances:
         self._known = dict(newest)
         self._save()
         return fresh
+
+    def hide(self, text: str) -> str:
+        """A text in which each hardware address is the hash that it is remembered by."""
+        return MAC.sub(lambda found: f"host {hashed(found[0], self._key)}", text)
 
     def _save(self) -> None:
         if self._file is None:
@@ -124,7 +130,7 @@ class LanCollector(Collector):
             if offers.reason is None:
                 facts += self._servers(offers, found)
         self._tell(facts)
-        detail = "; ".join([failure] * bool(failure) + facts)
+        detail = self._seen.hide("; ".join([failure] * bool(failure) + facts))
         return Reading(self.kind, self.target, self._clock.monotonic(), found.items, reason, detail)
 
     def _hosts(self, seen: Scan, found: Observations) -> list[str]:

@@ -62,7 +62,10 @@ class KnownRoute:
     def differs(self, seen: Trace) -> bool:
         """The trace shows another route: a hop where nobody known answers, or another length."""
         if seen.reached and self.lengths and len(seen.hops) not in self.lengths:
-            return True
+            # Routers that share the load over ways of two lengths are met where the shorter one ends.
+            end = min(len(seen.hops), max(self.lengths))
+            if self.hops.get(end, set()).isdisjoint(seen.hops[end - 1].addresses):
+                return True
         return any(
             hop.addresses and self.hops.get(hop.ttl) and self.hops[hop.ttl].isdisjoint(hop.addresses) for hop in _routers(seen)
         )

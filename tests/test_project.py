@@ -53,7 +53,6 @@ ELSEWHERE = {
     "collectors/model.py": "the vocabulary; every test of a collector, of the state and of the exposition speaks it",
     "collectors/probe/http_transfer.py": "over lines of known rates in test_transfer_netlab.py",
     "collectors/probe/iperf3.py": "over lines of known rates in test_transfer_netlab.py",
-    "collectors/probe/ndt7.py": "over lines of known rates in test_transfer_netlab.py",
     "collectors/probe/rates.py": "a value that bandwidth leaves to conference; test_conference.py reads it",
     "collectors/probe/web.py": "every fault of a transfer in test_transfer_netlab.py goes through it",
     "collectors/probe/snmp.py": "every device in tests/collectors/snmp is asked through it, by both backends",

@@ -78,7 +78,7 @@ class Offer:
         server: the server identifier (option 54), the sender's address where it gave none.
         mac: the sender's hardware address; of the relay, where the server is elsewhere.
         address: the address offered.
-        mask: subnet mask, None when not told.
+        mask: subnet mask, None when not told, or when what was told is none (its bits have gaps).
         gateways: option 3.
         resolvers: option 6.
         lease: seconds, None when not told.
@@ -224,11 +224,14 @@ def lease_faults(offer: Offer, gateway: str | None) -> tuple[str, ...]:
         found.append("offers no gateway")
     elif gateway is not None and gateway not in offer.gateways:
         found.append(f"offers the gateway {offer.gateways[0]} instead of {gateway}")
-    if offer.mask is not None:
+    if offer.mask is None:
+        found.append("offers no subnet mask")
+    else:
         subnet = ipaddress.ip_network(f"{offer.address}/{offer.mask}", strict=False)
         found += [f"offers the gateway {one}, which is not in {subnet}" for one in offer.gateways if _outside(one, subnet)]
     if not offer.resolvers:
         found.append("offers no name server")
+    found += [f"offers the name server {one}, where nobody can answer" for one in offer.resolvers if not _is_host(one)]
     if offer.lease is not None and offer.lease < SHORTEST_LEASE:
         found.append(f"offers a lease of only {offer.lease} s")
     return tuple(found)
@@ -236,6 +239,12 @@ def lease_faults(offer: Offer, gateway: str | None) -> tuple[str, ...]:
 
 def _outside(address: str, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
     return ipaddress.ip_address(address) not in subnet
+
+
+def _is_host(text: str) -> bool:
+    """An address that another computer can have: not this one's own loopback, nobody's, everybody's or a group's."""
+    address = ipaddress.IPv4Address(text)
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
 
 
 def _hosts(answer: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -257,11 +266,28 @@ def _offer(raw: Mapping[str, Any]) -> Offer:
         server=raw["server"],
         mac=raw["mac"],
         address=raw["address"],
-        mask=raw["mask"],
-        gateways=tuple(raw["gateways"]),
-        resolvers=tuple(raw["resolvers"]),
+        mask=raw["mask"] if _is_mask(raw["mask"]) else None,
+        gateways=tuple(filter(_is_address, raw["gateways"])),
+        resolvers=tuple(filter(_is_address, raw["resolvers"])),
         lease=raw["lease"],
     )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_mask(text: str | None) -> bool:
+    """Ones, then zeros; a device may tell anything."""
+    if text is None or not _is_address(text):
+        return False
+    ones = int(ipaddress.IPv4Address(text))
+    zeros = ~ones & 0xFFFFFFFF
+    return ones > 0 and zeros & (zeros + 1) == 0
 
 
 def _others(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> list[str]:

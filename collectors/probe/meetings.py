@@ -1,14 +1,21 @@
-"""Planned meetings from an iCalendar file (RFC 5545), recurring ones included; the file is read again when it changes."""
+"""Planned meetings from an iCalendar file (RFC 5545), recurring ones included; the file is read again when it changes.
+
+An office's calendar may hold a thousand series that began years ago, and a rule may look for a 30th of February until the
+year 9999. So a file is read and its series are laid out in a thread, a day ahead; who asks then looks at a short list.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import logging
 import zoneinfo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from collectors.probe.blocking import begin
 
 if TYPE_CHECKING:
     from dateutil.rrule import rruleset
@@ -17,6 +24,13 @@ log = logging.getLogger(__name__)
 DEFAULT_LENGTH = datetime.timedelta(hours=1)
 """Of an event without end: RFC 5545 makes it a moment, but whoever writes one means a meeting."""
 LARGEST_FILE = 4 * 2**20
+LONGEST_WORD = 120
+"""Characters of what is wrong with a file: a line of a picture that was named .ics is long."""
+AHEAD = datetime.timedelta(days=1)
+"""How far meetings are laid out beyond what was asked for; then again, or when the file changes."""
+WAIT_SECONDS = 2.0
+"""Who asks waits so long for a file that is being read; after that the meetings known before count."""
+TOO_OFTEN = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +41,20 @@ class Meeting:
     length: datetime.timedelta
     rule: rruleset | None = None
 
-    def is_within(self, now: datetime.datetime, before: datetime.timedelta) -> bool:
-        """An occurrence runs now or begins within `before`."""
-        if self.rule is None:
-            return self.begin - before <= now < self.begin + self.length
-        found = self.rule.between(now - self.length, now + before, inc=True)
-        return any(begin - before <= now < begin + self.length for begin in found)
+    def spans(self, begin: datetime.datetime, end: datetime.datetime) -> Iterator[tuple[float, float]]:
+        """Beginning and end, in seconds since 1970, of each occurrence that runs between two moments."""
+        first = (self.begin,) if self.rule is None else self.rule.between(begin - self.length, end, inc=True)
+        for one in first:
+            if one <= end and begin < one + self.length:
+                yield one.timestamp(), (one + self.length).timestamp()
+
+
+class _LaidOut(NamedTuple):
+    """Beginnings and ends of a day's meetings, with the version of the file and the moment up to which they hold."""
+
+    version: tuple[int, int] | None = None
+    until: float = 0.0
+    spans: tuple[tuple[float, float], ...] = ()
 
 
 class Meetings:
@@ -49,15 +71,13 @@ class Meetings:
     def __init__(self, file: Path, timezone: str) -> None:
         self._file = file
         self._zone = zoneinfo.ZoneInfo(timezone)
-        self._version: tuple[int, int] | None = None
-        self._meetings: tuple[Meeting, ...] = ()
+        self._laid_out = _LaidOut()
+        self._work: asyncio.Future[_LaidOut] | None = None
         self.fault: str | None = None
 
     def is_due(self, now: float, before: float) -> bool:
-        """A meeting runs at `now` (seconds since 1970) or begins within `before` seconds."""
-        self._refresh()
-        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
-        return any(meeting.is_within(moment, datetime.timedelta(seconds=before)) for meeting in self._meetings)
+        """A meeting runs at `now` (seconds since 1970) or begins within `before` seconds, as of the last `refresh`."""
+        return any(begins - before <= now < ends for begins, ends in self._laid_out.spans)
 
     def is_running(self, now: float) -> bool:
         """A meeting runs at `now` (seconds since 1970)."""
@@ -66,23 +86,43 @@ class Meetings:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _refresh(self) -> None:
-        """Read the file if it is another than before; one that cannot be read leaves the known meetings in place."""
+    async def refresh(self, now: float, before: float) -> None:
+        """Look at the file; the known meetings stay in place where it cannot be read."""
+        if self._work is None:
+            self._work = begin(lambda: self._look(now, before), "calendar")
+        work = self._work
+        await asyncio.wait({work}, timeout=WAIT_SECONDS)
+        if work.done() and work is self._work:
+            self._work = None
+            self._take(work)
+
+    def _take(self, work: asyncio.Future[_LaidOut]) -> None:
+        before, was = self.fault, self._laid_out
         try:
-            state = self._file.stat()
-            version = (state.st_mtime_ns, state.st_size)
-            if version == self._version:
-                return
-            with self._file.open("rb") as opened:
-                meetings = tuple(parse(opened.read(LARGEST_FILE + 1), self._zone))
+            self._laid_out, self.fault = work.result(), None
         except (OSError, ValueError) as error:
-            fault = f"{self._file}: {error.strerror if isinstance(error, OSError) else error}"
-            if fault != self.fault:
-                log.warning("calendar not read", extra={"file": str(self._file), "error": fault})
-            self.fault = fault
-            return
-        self._version, self._meetings, self.fault = version, meetings, None
-        log.info("calendar read", extra={"file": str(self._file), "events": len(meetings)})
+            self.fault = f"{self._file}: {error.strerror if isinstance(error, OSError) else error}"
+        if self.fault is not None and self.fault != before:
+            log.warning("calendar not read", extra={"file": str(self._file), "error": self.fault})
+        elif self._laid_out is not was:
+            log.info("calendar read", extra={"file": str(self._file), "meetings": len(self._laid_out.spans)})
+
+    def _look(self, now: float, before: float) -> _LaidOut:
+        """Read the file if it is another than before, or if what was laid out ends."""
+        state, known = self._file.stat(), self._laid_out
+        version = (state.st_mtime_ns, state.st_size)
+        if version == known.version and now + before <= known.until:
+            return known
+        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+        until = moment + datetime.timedelta(seconds=before) + AHEAD
+        spans: list[tuple[float, float]] = []
+        with self._file.open("rb") as opened:
+            for meeting in parse(opened.read(LARGEST_FILE + 1), self._zone):
+                try:
+                    spans += meeting.spans(moment, until)
+                except (ValueError, OverflowError, TypeError) as error:  # years that no clock shows
+                    log.warning("event left out", extra={"event": str(meeting.begin), "error": str(error)})
+        return _LaidOut(version, until.timestamp(), tuple(spans))
 
 
 def parse(data: bytes, zone: datetime.tzinfo) -> Iterator[Meeting]:
@@ -99,7 +139,7 @@ def parse(data: bytes, zone: datetime.tzinfo) -> Iterator[Meeting]:
     try:
         calendars = icalendar.Calendar.from_ical(data, multiple=True)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        message = f"no iCalendar file: {error}"
+        message = f"no iCalendar file: {error}"[:LONGEST_WORD]
         raise ValueError(message) from error
     events = [event for calendar in calendars for event in calendar.walk("VEVENT")]
     moved: dict[str, list[datetime.datetime]] = {}
@@ -128,6 +168,9 @@ def _meeting(event: Any, zone: datetime.tzinfo, moved: list[datetime.datetime]) 
 
     rules = rruleset()
     for rule in _listed(event.get("RRULE")):
+        if TOO_OFTEN.intersection(rule.get("FREQ", ())):
+            message = "no meeting begins every hour or more often"
+            raise ValueError(message)
         rules.rrule(rrulestr(_rule_text(rule, zone), dtstart=begin))  # type: ignore[arg-type]  # a set only with forceset
     if "RRULE" not in event:
         rules.rdate(begin)

@@ -13,10 +13,11 @@ from collectors.machine import Clock
 from collectors.model import Reason
 from collectors.probe.sockets import Fault
 from collectors.probe.transfer import SAMPLE_SECONDS, Limits, Meter, Transfer, acknowledged, arrived, tcp_info
-from collectors.probe.web import fault_of, leaving_by
+from collectors.probe.web import CONNECT_SECONDS, fault_of, leaving_by
 from collectors.wire.ndt7 import (
+    FIRST_MESSAGE,
     LARGEST_MESSAGE,
-    SMALLEST_MESSAGE,
+    LEAST_MESSAGE,
     SUBPROTOCOL,
     Test,
     format_measurement,
@@ -77,28 +78,35 @@ async def download(url: str, limits: Limits, *, clock: Clock, interface: str | N
 
 async def upload(url: str, limits: Limits, *, clock: Clock, interface: str | None = None) -> Transfer:
     """We send random binary messages until our limits, and count what the server's side confirms."""
-    run = _Run(limits, clock)
+    run = _Run(Limits(limits.seconds, limits.octets // LEAST_MESSAGE * LEAST_MESSAGE), clock)
 
     async def send(socket: aiohttp.ClientWebSocketResponse) -> None:
         channel = socket.get_extra_info("socket")
         noise = os.urandom(1 << 20)
-        size = SMALLEST_MESSAGE
+        size = FIRST_MESSAGE
         run.meter.sample(acknowledged(channel, lambda: 0))
 
         async def listen() -> None:
             async for message in socket:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     run.take_text(message.data)
+                elif message.type is aiohttp.WSMsgType.BINARY:  # load that nobody asked for and no budget knows
+                    run.fault = Fault(Reason.MALFORMED, f"{url.partition('?')[0]} sends load during an upload")
+                    return
+
+        def confirmed() -> int:
+            """Where our kernel does not tell, the server's may."""
+            return int(run.server.get("BytesReceived", run.moved))
 
         async def watch() -> None:
             while run.meter.moved < run.limits.octets:  # framing counts too, so that this ends with the last octet
                 await asyncio.sleep(SAMPLE_SECONDS)
-                run.meter.sample(acknowledged(channel, lambda: run.moved))
+                run.meter.sample(acknowledged(channel, confirmed))
 
         loop = asyncio.get_running_loop()
         helpers = [loop.create_task(listen(), name="ndt7/listen"), loop.create_task(watch(), name="ndt7/watch")]
         try:
-            while not run.is_over and not socket.closed:
+            while not run.is_over and run.fault is None and not socket.closed:
                 size = next_size(size, run.moved)
                 piece = min(size, run.limits.octets - run.moved)
                 run.moved += piece
@@ -121,13 +129,14 @@ async def _test(
     tcp = None
     async with leaving_by(interface) as web:
         try:
-            socket = await web.session.ws_connect(
-                url,
-                protocols=(SUBPROTOCOL,),
-                max_msg_size=LARGEST_MESSAGE,
-                autoping=True,
-                timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=CLOSE_SECONDS),
-            )
+            async with asyncio.timeout(CONNECT_SECONDS):
+                socket = await web.session.ws_connect(
+                    url,
+                    protocols=(SUBPROTOCOL,),
+                    max_msg_size=LARGEST_MESSAGE + 1,  # aiohttp refuses what is not below its limit
+                    autoping=True,
+                    timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=CLOSE_SECONDS),
+                )
             if socket.protocol != SUBPROTOCOL:
                 return Transfer(None, 0, Fault(Reason.MALFORMED, f"{url.partition('?')[0]} does not speak ndt7"))
             with contextlib.suppress(TimeoutError):
@@ -136,12 +145,14 @@ async def _test(
             tcp = tcp_info(web.channel)
             # A downloader that waited for the closing handshake would have to take all that is sent until then.
             if test == "upload":
-                await socket.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_SECONDS):  # our farewell too waits behind what nobody reads
+                        await socket.close()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             if run.meter.rate() is None:
                 run.fault = fault_of(error, url)
-    rate = run.meter.rate()
+    rate = run.meter.rate() if run.fault is None else None
     if rate is None and run.fault is None:
         run.fault = Fault(Reason.MALFORMED, f"{url.partition('?')[0]}: the {test} moved nothing")
-    moved = arrived(run.moved, tcp) if test == "download" else run.moved
+    moved = arrived(run.moved, tcp, rate) if test == "download" else run.moved
     return Transfer(rate, moved, run.fault, tcp, run.server)

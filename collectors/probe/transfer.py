@@ -46,6 +46,12 @@ class Transfer:
     tcp: TcpInfo | None = None
     server: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def carried(self) -> int:
+        """Octets on the wire: by payload, or more where the kernel counted more, since a full queue makes segments travel twice."""
+        counted = self.tcp.carried if self.tcp is not None else None
+        return max(int(self.moved * WIRE_OVERHEAD), sum(counted or ()))
+
 
 class Meter:
     """Samples of how much has been moved when."""
@@ -102,6 +108,11 @@ def acknowledged(channel: socket.socket | None, handed_over: Callable[[], int]) 
     return handed_over() if info is None or info.delivered is None else info.delivered
 
 
-def arrived(taken: int, info: TcpInfo | None) -> int:
-    """Octets that came in on a connection: those taken from it, or more where the kernel holds what nobody read."""
-    return max(taken, info.bytes_received or 0) if info is not None else taken
+def arrived(taken: int, info: TcpInfo | None, cut_at: float | None = None) -> int:
+    """Octets that came in on a connection: those taken from it, or more where the kernel holds what nobody read.
+
+    Where we closed it while the peer sent at `cut_at` octets per second, what was on its way comes in too: a round trip's worth.
+    """
+    if info is None:
+        return taken
+    return max(taken, info.bytes_received or 0) + int((cut_at or 0.0) * max(info.rtt, info.receive_rtt))

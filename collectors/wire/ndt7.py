@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 SUBPROTOCOL = "net.measurementlab.ndt.v7"
 LARGEST_MESSAGE = 1 << 24
-SMALLEST_MESSAGE = 1 << 13
+LEAST_MESSAGE = 1 << 10
+FIRST_MESSAGE = 1 << 13
 SCALING = 16
 """A sender doubles its messages once one is smaller than this fraction of what it has sent."""
 Test = Literal["download", "upload"]
@@ -41,7 +42,7 @@ def test_url(url: str, test: Test) -> str:
     parts = urllib.parse.urlsplit(url if "://" in url else f"wss://{url}")
     scheme = {"https": "wss", "http": "ws"}.get(parts.scheme, parts.scheme)
     base = parts.path.partition("/ndt/v7")[0].rstrip("/")
-    query = urllib.parse.urlencode([*urllib.parse.parse_qsl(parts.query), ("client_name", "commune-agent")])
+    query = urllib.parse.urlencode({"client_name": "commune-agent", **dict(urllib.parse.parse_qsl(parts.query))})  # no key twice
     return urllib.parse.urlunsplit((scheme, parts.netloc, f"{base}/ndt/v7/{test}", query, ""))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 import signal
 import subprocess
 import sys
@@ -24,11 +25,13 @@ from collectors.bandwidth import SPENT_BYTES, BandwidthCollector, BandwidthSetti
 from collectors.machine import Machine, SystemClock
 from collectors.model import Reading, Reason
 from collectors.probe.budget import Budget
+from collectors.probe.ports import Count, Ports
 from collectors.site import Context, Contract, Interface, Link, Route, Site, Surroundings, Uplink
 from collectors.wire.units import Duration, Rate, Size
 from tests import netlab
 from tests.agent.running import QUIET
 from tests.collectors.golden import compare
+from tests.collectors.probe.test_slots import LAM_DONG
 from tests.inlab import ROOT, inside
 from tests.netlab import Lab, Province, services
 from tests.netlab import Site as LabSite
@@ -46,6 +49,15 @@ class Clock(SystemClock):
 
     def true(self) -> float:
         return self.now
+
+
+class Stepping(BandwidthCollector):
+    """Moves the simulated clock on to a slot instead of waiting for it."""
+
+    async def _until(self, slot: float) -> None:
+        clock = self._context.machine.clock
+        assert isinstance(clock, Clock)
+        clock.now = max(clock.now, slot)
 
 
 def context(
@@ -90,7 +102,7 @@ def spent(reading: Reading) -> float:
 
 async def day(where: Context, clock: Clock, config: BandwidthSettings, hours: float = 24.0) -> list[tuple[float, Reading]]:
     """One look each minute of a simulated day; the readings that moved bytes or named a reason, with their moments."""
-    (collector,) = build(config, where)
+    collector = Stepping(0, config, where)
     await collector.start(lambda _: None)
     found = []
     for _ in range(int(hours * 60)):
@@ -135,6 +147,20 @@ async def test_a_server_that_is_away_costs_nothing(tmp_path: Path) -> None:
     assert Budget(tmp_path / "bandwidth.json", "Asia/Ho_Chi_Minh").spent(MONDAY.timestamp() + 3600) == 0
 
 
+@pytest.mark.parametrize(("rate", "busy"), [(400_000.0, True), (200_000.0, False)])
+async def test_what_all_computers_of_the_site_carry_counts_where_the_routers_port_is_polled(rate: float, busy: bool) -> None:  # noqa: FBT001
+    contract = Contract(download=Rate(1_250_000), upload=Rate(1_250_000))
+    link = Link(name="internet", interface="lo", device="router-1", port="ether1", contract=contract)
+    where = Context(Machine(), SITE, Surroundings(), (Uplink(link, "lo", None),))
+    ports, now = where.session(Ports, Ports), where.machine.clock.monotonic()
+    ports.take("router-1", "ether1", Count(now - 60, 0.0, 0.0))
+    ports.take("router-1", "ether1", Count(now, 0.0, 60 * rate))
+    target = BandwidthTarget(name="hub", method="http", url="http://127.0.0.1:9", link="internet")
+    collector = BandwidthCollector(0, BandwidthSettings(targets=(target,)), where)
+    said = await collector._busy()
+    assert said == ("the line carries 3200kbit/s of 10Mbit/s (upload)" if busy else None)
+
+
 async def test_one_run_of_all_collectors_makes_no_load() -> None:
     (collector,) = build(settings("http://127.0.0.1:9"), context(Clock(MONDAY)))
     reading = await collector.once()
@@ -159,6 +185,30 @@ def test_sites_have_their_own_moments_and_targets_of_a_site_too() -> None:
             assert isinstance(collector, BandwidthCollector)
             moments.add(collector._slot(evening))
     assert len(moments) == 6
+
+
+async def test_the_communes_of_a_province_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day of 124 agents, each of which looks once a minute at a second of its own: no two begin within 19 seconds."""
+    begun: list[float] = []
+
+    async def begin(collector: BandwidthCollector, now: float) -> Reading:
+        begun.append(now)
+        collector._due = None
+        return collector._reading(None, "")
+
+    monkeypatch.setattr(BandwidthCollector, "_test", begin)
+    config = BandwidthSettings(targets=(BandwidthTarget(name="hub", method="iperf3", url="198.51.100.1"),))
+    for number, commune in enumerate(LAM_DONG.split()):
+        clock = Clock(MONDAY + datetime.timedelta(seconds=number * 0.48))
+        where = Context(Machine(clock=clock), Site(province="lam-dong", commune=commune), Surroundings(), ())
+        collector = Stepping(0, config, where)
+        await collector.start(lambda _: None)
+        for minute in range(1440):
+            clock.now = MONDAY.timestamp() + number * 0.48 + 60 * minute
+            await collector.collect()
+    begun.sort()
+    assert 124 <= len(begun) <= 248
+    assert min(after - before for before, after in itertools.pairwise(begun)) > 19
 
 
 @pytest.mark.timing
@@ -252,6 +302,24 @@ async def measure_line(mbit: float, method: Literal["http", "iperf3", "ndt7"], i
     state = State()
     state.apply(reading, 150.0)
     return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail}
+
+
+async def spend_a_day(method: Literal["http", "iperf3", "ndt7"], octets: int) -> dict[str, Any]:
+    """A simulated day of tests every hour from seven to twelve, over a real line."""
+    url = {"http": f"http://{HUB}/big", "iperf3": HUB, "ndt7": f"ws://{HUB}:8080"}[method]
+    target = BandwidthTarget(name="hub", method=method, url=url, upload_url=f"http://{HUB}/up", link="internet")
+    config = BandwidthSettings(
+        targets=(target,),
+        hours="07:00-12:00",
+        interval=Duration(3600),
+        max_bytes_per_day=Size(octets),
+        skip_above_utilization=1.0,
+    )
+    clock = Clock(MONDAY)
+    surroundings = Surroundings((Route(4, "eth0", "192.168.1.1", 100),), (), (Interface("eth0", ("192.168.1.10/24",)),))
+    where = Context(Machine(clock=clock), SITE, surroundings, (Uplink(Link(name="internet"), "eth0", "192.168.1.1"),))
+    runs = await day(where, clock, config)
+    return {"reasons": [reading.reason for _, reading in runs], "spent": sum(spent(reading) for _, reading in runs)}
 
 
 def values(text: str) -> dict[str, float]:
@@ -354,6 +422,26 @@ def test_ends_when_others_begin_to_use_the_line(site: LabSite, method: str) -> N
     assert moved < 0.9 * 8.0 * 20e6 / 8, "a whole test moves more"
     spent = values(found["text"])["spent_bytes_total"]
     assert 0.7 * moved < spent < 1.4 * moved + 200_000
+
+
+@pytest.mark.slow
+@needs_lab
+@pytest.mark.parametrize("latency", [0.05, 0.4])
+@pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
+def test_a_days_bytes_as_the_kernel_counts_them_are_within_the_budget(site: LabSite, method: str, latency: float) -> None:
+    """Everything to and from the hub: headers, acknowledgements, pings, what still arrives after the end."""
+    budget = 60 << 20
+    with (
+        site.line.rate(50e6, latency=latency),
+        site.pc.count(f"ip daddr {HUB}", "output") as sent,
+        site.pc.count(f"ip saddr {HUB}", "input") as received,
+    ):
+        found = inside(site.pc, spend_a_day, method, budget, timeout=240.0)
+        moved = sent.read().bytes + received.read().bytes
+    sys.stdout.write(f"\n| {method} | {latency} | {budget} | {moved} | {found['spent']:.0f} | {moved / budget:.3f} |")
+    assert found["reasons"] == [None] * 5, found
+    assert 0.5 * budget < moved <= budget
+    assert moved <= 1.02 * found["spent"], "what is booked is no less than what was on the line"
 
 
 async def measure_by(method: Literal["http", "iperf3", "ndt7"], interface: str, address: str) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +72,14 @@ def test_strangers_are_known_again_after_a_restart_and_only_as_hashes(tmp_path: 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_hardware_address_is_told_as_the_hash_that_it_is_remembered_by(tmp_path: Path) -> None:
+    file = tmp_path / "lan-eth0.json"
+    seen = Acquaintances(file)
+    seen.meet(["02:00:00:00:00:01"], 100.0)
+    (name,) = json.loads(file.read_text())["seen"]
+    assert seen.hide("a (02:00:00:00:00:01), 2001:db8::1") == f"a (host {name}), 2001:db8::1"
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"key": 3}', '{"key": "zz", "seen": {}}', '{"key": "00", "seen": 5}'])
 def test_a_damaged_memory_begins_anew(tmp_path: Path, text: str) -> None:
     file = tmp_path / "lan-eth0.json"
@@ -95,12 +106,20 @@ def site() -> Iterator[LabSite]:
 
 
 async def run(allowed: list[str]) -> dict[str, Any]:
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    handler.setFormatter(logging.Formatter("%(message)s %(found)s"))
+    logging.getLogger("collectors.lan").addHandler(handler)
     settings = LanSettings(allowed_dhcp_servers=tuple(allowed))
     (collector,) = build(settings, context(ETH))
     state = State()
     reading = await collector.collect()
     state.apply(reading, 2250.0)
-    return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail}
+    return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail, "log": told.getvalue()}
+
+
+def strangers(site: LabSite) -> list[netlab.Node]:
+    return [site.lab.nodes[f"{site.name}-{name}"] for name in ("thief", "rogue")]
 
 
 @needs_lab
@@ -116,9 +135,11 @@ def test_healthy_and_then_duplicate_and_rogue_by_the_next_reading(site: LabSite)
     assert values['commune_lan_duplicate_addresses{interface="eth0"}'] == "1.0"
     assert values['commune_lan_dhcp_servers{interface="eth0"}'] == "2.0"
     assert values['commune_lan_rogue_dhcp_servers{interface="eth0"}'] == "1.0"
-    assert "192.168.1.10 is used by this computer and 02:" in ill["detail"]
-    assert "DHCP server 192.168.1.250 (02:" in ill["detail"]
+    assert re.search("192.168.1.10 is used by this computer and host [0-9a-f]{16}(;|$)", ill["detail"])
+    assert re.search(r"DHCP server 192.168.1.250 \(host [0-9a-f]{16}\) does not belong here", ill["detail"])
     assert "offers the gateway 192.168.1.250 instead of 192.168.1.1" in ill["detail"]
-    assert "02:" not in ill["text"]
+    macs = [node.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip() for node in strangers(site)]
+    assert [mac in ill["log"] for mac in macs] == [True, True], "on this computer people can look for the device"
+    assert not [mac for mac in macs if mac in ill["detail"] or mac in ill["text"]]
     both = inside(site.pc, run, ["192.168.1.1", "192.168.1.250"])
     assert 'commune_lan_rogue_dhcp_servers{interface="eth0"} 0.0' in both["text"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -67,22 +67,36 @@ def test_all_who_share_a_hop_are_known() -> None:
     assert route.differs(seen("a", "e", "t"))
 
 
+def test_another_length_between_silent_hops() -> None:
+    assert known(seen("a", "*", "t")).differs(seen("a", "*", "*", "t"))
+    assert known(seen("a", "*", "*", "t")).differs(seen("a", "*", "t"))
+
+
 class Scripted(PathCollector):
-    """Every trace is drawn from a network with two equal routers at hop 2."""
+    """Every trace is drawn from a network with a router that spreads connections over some ways."""
+
+    ways: tuple[tuple[str, ...], ...]
+    chance: random.Random
 
     async def _trace(self, address: str, probes: int) -> Trace:
-        routers = {random.Random(self.draws + number).choice("bc") for number in range(probes)}
-        self.draws += probes
-        return seen("a", "/".join(sorted(routers)), address)
+        hops: list[set[str]] = []
+        while not hops or address not in hops[-1]:
+            taken = [(*self.chance.choice(self.ways), address) for _ in range(probes)]
+            hops.append({way[min(len(hops), len(way) - 1)] for way in taken})
+        return seen(*("/".join(sorted(hop)) for hop in hops))
 
-    draws = 0
 
-
-async def test_equal_routers_that_take_turns_are_no_change() -> None:
-    collector = Scripted(PathTarget(name="t", address="127.0.0.1"), PathSettings(), context())
-    for _ in range(2000):
-        await collector._follow("127.0.0.1")
-    assert collector._changes == 0
+@pytest.mark.parametrize("other", [("a", "c"), ("a", "c", "x")], ids=["equal", "longer"])
+async def test_ways_that_take_turns_are_no_change(other: tuple[str, ...]) -> None:
+    """Of one length or of two, over 1000 starts of the agent."""
+    chance, changes = random.Random(1), 0
+    for _ in range(1000):
+        collector = Scripted(PathTarget(name="t", address="127.0.0.1"), PathSettings(), context())
+        collector.ways, collector.chance = (("a", "b"), other), chance
+        for _ in range(20):
+            await collector._follow("127.0.0.1")
+        changes += collector._changes
+    assert changes <= 5, "one in 700 starts of such a site"
 
 
 def context(*uplinks: Uplink) -> Context:
@@ -112,9 +126,21 @@ def test_identity_follows_the_uplink() -> None:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[LabSite]:
+def sites() -> Iterator[tuple[LabSite, LabSite]]:
+    """A site with one computer behind a router, and one whose computer has two uplinks."""
     with Lab() as lab:
-        yield Province(lab, web=False, names=False).site()
+        province = Province(lab, web=False, names=False)
+        yield province.site(), province.site(uplinks="pc")
+
+
+@pytest.fixture
+def site(sites: tuple[LabSite, LabSite]) -> LabSite:
+    return sites[0]
+
+
+@pytest.fixture
+def two(sites: tuple[LabSite, LabSite]) -> LabSite:
+    return sites[1]
 
 
 async def run(count: int, *commands: str) -> list[dict[str, Any]]:
@@ -130,6 +156,15 @@ async def run(count: int, *commands: str) -> list[dict[str, Any]]:
             print(f"READY {len(found)}", flush=True)
             await asyncio.to_thread(input)
     return found
+
+
+async def follow(count: int, method: Literal["icmp", "udp", "tcp"]) -> dict[str, Any]:
+    """Some looks at one route: the last count of changes, and the routers seen at each hop."""
+    (collector,) = build(PathSettings(targets=(PathTarget(name="hub", address=HUB, method=method),)), context())
+    assert isinstance(collector, PathCollector)
+    for _ in range(count):
+        assert (await collector.collect()).reason is None
+    return {"changes": collector._changes, "hops": [sorted(hop) for hop in collector._route.hops.values()]}
 
 
 def text(*readings: Reading) -> str:
@@ -181,3 +216,46 @@ def test_a_change_and_a_black_hole_are_found_by_the_next_reading(site: LabSite) 
     assert [one['commune_path_changes_total{target="hub"}'] for one in values] == ["0.0", "1.0", "1.0", "1.0"]
     assert [one['commune_path_mtu_bytes{target="hub"}'] for one in values] == ["1500.0"] * 3 + ["1400.0"]
     assert readings[3]["detail"].endswith("MTU 1400: longer packets vanish and nobody says so (black hole)")
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["icmp", "udp", "tcp"])
+@pytest.mark.parametrize("shorter", [False, True], ids=["equal", "shorter"])
+def test_a_gateway_that_spreads_connections_over_two_carriers_is_no_change(
+    site: LabSite,
+    method: str,
+    shorter: bool,  # noqa: FBT001
+) -> None:
+    site.gateway.sysctl("net.ipv4.fib_multipath_hash_policy", 1)
+    site.gateway.ip("route replace default nexthop via 100.64.1.1 nexthop via 10.200.1.1")
+    viettel = site.lab.nodes["viettel"]
+    try:
+        if shorter:
+            viettel.ip(f"route add {HUB} via 172.31.0.6")
+        found = inside(site.pc, follow, 12, method)
+    finally:
+        site.gateway.ip("route replace default via 100.64.1.1")
+        if shorter:
+            viettel.ip(f"route del {HUB}")
+    assert found["changes"] == 0
+    assert any(len(hop) == 2 for hop in found["hops"]), found
+
+
+async def by_both(method: Literal["icmp", "udp", "tcp"]) -> list[list[str]]:
+    """The first two hops to one address by each of two uplinks, and without one."""
+    uplinks = [Uplink(Link(name=name, interface=name), name, None) for name in ("eth0", "eth1")]
+    targets = tuple(PathTarget(name=str(link), address=HUB, method=method, link=link) for link in ("eth0", "eth1", None))
+    found = []
+    for collector in build(PathSettings(targets=targets), context(*uplinks)):
+        reading = await collector.collect()
+        assert reading.reason is None
+        assert reading.detail.endswith("MTU 1500")
+        found.append([hop.split(" ")[1] for hop in reading.detail.split(", ")[:2]])
+    return found
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["icmp", "udp", "tcp"])
+def test_the_path_by_each_of_two_uplinks(two: LabSite, method: str) -> None:
+    first, second = ["192.168.2.1", "100.64.2.1"], ["192.168.102.1", "10.200.2.1"]
+    assert inside(two.pc, by_both, method) == [first, second, first]

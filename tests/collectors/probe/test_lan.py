@@ -6,6 +6,7 @@ import ipaddress
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +61,15 @@ def test_lease_and_options_sanity() -> None:
         "offers no name server",
         "offers a lease of only 30 s",
     )
-    assert lease_faults(Offer("s", "m", "192.168.1.9"), GATEWAY) == ("offers no gateway", "offers no name server")
+    assert lease_faults(Offer("s", "m", "192.168.1.9"), GATEWAY) == (
+        "offers no gateway",
+        "offers no subnet mask",
+        "offers no name server",
+    )
+    resolvers = ("127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "8.8.8.8")
+    assert lease_faults(Offer("s", "m", "192.168.1.9", "255.255.255.0", (GATEWAY,), resolvers), GATEWAY) == tuple(
+        f"offers the name server {one}, where nobody can answer" for one in resolvers[:-1]
+    )
 
 
 def test_duplicates() -> None:
@@ -184,3 +193,39 @@ def test_without_the_right_to_raw_frames(site: Site) -> None:
     if netlab.services.require("capsh"):
         pytest.skip("capsh is not installed")
     assert site.pc.run(command).stdout.startswith("no_permission raw frames need CAP_NET_RAW")
+
+
+ODD_SERVER = Path(__file__).with_name("odd_dhcp.py")
+OFFER = "350102"
+ODD = {
+    "gaps in the mask": OFFER + "01040f00ff00" + "ff",
+    "a mask of a host": OFFER + "0104000000ff" + "ff",
+    "short options": OFFER + "0103ffff00" + "0303c0a801" + "0605c0a8010102" + "ff",
+    "empty options": OFFER + "3300" + "0300" + "0600" + "0100" + "ff",
+    "cut in an option": OFFER + "01",
+    "cut in a list": OFFER + "03ff0102",
+    "no host": OFFER + "0104ffffff00" + "0304e0000001" + "06040000000006047f000001" + "3304ffffffff" + "ff",
+    "another kind twice": "350102" + "350201" + "01ff",
+    "unknown ones": OFFER + "0404aabbccdd" + "f1ff" + "00" * 20 + "ff",
+}
+
+
+async def sane(seconds: float) -> dict[str, Any]:
+    answer = await dhcp_offers("eth0", seconds)
+    faults = {offer.server: list(lease_faults(offer, GATEWAY)) for offer in answer.offers}
+    return {"reason": answer.reason, "faults": faults}
+
+
+@needs_lab
+def test_a_server_may_offer_anything(site: Site) -> None:
+    node = site.attach("odd", "192.168.1.249/24")
+    process = node.popen([sys.executable, ODD_SERVER, "eth0", *ODD.values()])
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    found = inside(site.pc, sane, 3.0)
+    assert found["reason"] is None
+    assert found["faults"].pop("192.168.1.1") == []
+    assert len(found["faults"]) >= len(ODD) - 1, found
+    assert "offers no subnet mask" in found["faults"]["192.168.1.240"]
+    assert "offers no subnet mask" in found["faults"]["192.168.1.241"]
+    assert found["faults"]["192.168.1.246"][-1] == "offers the name server 127.0.0.1, where nobody can answer"

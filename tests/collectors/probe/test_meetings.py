@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
-import os
 import zoneinfo
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.probe.meetings import Meetings, parse
+from collectors.probe.meetings import LARGEST_FILE, Meetings, parse
 
 ZONE = zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh")
 ONCE = "UID:1\nDTSTART;TZID=Asia/Ho_Chi_Minh:20260302T090000\nDTEND;TZID=Asia/Ho_Chi_Minh:20260302T110000"
@@ -25,7 +25,8 @@ def calendar(*events: str) -> bytes:
 
 def is_due(data: bytes, moment: str, before: float = 60.0) -> bool:
     now = datetime.datetime.fromisoformat(moment).replace(tzinfo=ZONE)
-    return any(meeting.is_within(now, datetime.timedelta(minutes=before)) for meeting in parse(data, ZONE))
+    until = now + datetime.timedelta(minutes=before)
+    return any(list(meeting.spans(now, until)) for meeting in parse(data, ZONE))
 
 
 @pytest.mark.parametrize(
@@ -65,23 +66,119 @@ def test_an_event_that_makes_no_sense_does_not_hide_the_others() -> None:
     assert is_due(data, "2026-03-02T09:30")
 
 
-def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+async def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     file = tmp_path / "meetings.ics"
     meetings = Meetings(file, "Asia/Ho_Chi_Minh")
     now = datetime.datetime(2026, 3, 2, 9, 30, tzinfo=ZONE).timestamp()
+    await meetings.refresh(now, 3600)
     assert not meetings.is_due(now, 3600)
     assert meetings.fault == f"{file}: No such file or directory"
     file.write_bytes(calendar(ONCE))
-    assert meetings.is_due(now - 7200 + 1800, 3600)
+    await meetings.refresh(now - 5400, 3600)
+    assert meetings.is_due(now - 5400, 3600)
+    assert not meetings.is_due(now - 5401, 3600)
     assert meetings.fault is None
     assert meetings.is_running(now)
     assert not meetings.is_running(now - 3600)
-    file.write_bytes(calendar(WEEKLY.replace("20260302", "20270301").replace("20260330", "20270330")))
-    os.utime(file, (1, 1))
-    assert not meetings.is_due(now, 3600)
     file.write_bytes(b"no calendar")
-    meetings.is_due(now, 3600)
+    await meetings.refresh(now, 3600)
     assert meetings.fault is not None
+    assert meetings.is_running(now), "what was known stays"
+    file.write_bytes(calendar(WEEKLY.replace("20260302", "20270301").replace("20260330", "20270330")))
+    await meetings.refresh(now, 3600)
+    assert meetings.fault is None
+    assert not meetings.is_due(now, 3600)
+
+
+async def test_series_are_laid_out_day_by_day(tmp_path: Path) -> None:
+    file = tmp_path / "meetings.ics"
+    file.write_bytes(calendar("UID:2\nDTSTART:20200302T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;BYDAY=MO,WE"))
+    meetings = Meetings(file, "Asia/Ho_Chi_Minh")
+    begin, due = datetime.datetime(2026, 3, 2, tzinfo=ZONE), []
+    for hour in range(24 * 7):
+        now = (begin + datetime.timedelta(hours=hour)).timestamp()
+        await meetings.refresh(now, 3600)
+        due += [hour] if meetings.is_due(now, 3600) else []
+    assert due == [8, 9, 48 + 8, 48 + 9]
+
+
+HEAVY = "UID:{}\nDTSTART:20200302T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY"
+NEVER = "UID:never\nDTSTART:20260302T090000\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"
+
+
+@pytest.mark.timing
+async def test_a_calendar_that_takes_long_holds_nobody_up(tmp_path: Path) -> None:
+    """A hundred series of six years, and one that looks for its next date until the year 9999."""
+    file = tmp_path / "meetings.ics"
+    file.write_bytes(calendar(*(HEAVY.format(number) for number in range(100)), NEVER))
+    meetings = Meetings(file, "Asia/Ho_Chi_Minh")
+    now = datetime.datetime(2026, 3, 3, 9, 30, tzinfo=ZONE).timestamp()
+    loop, latest = asyncio.get_running_loop(), 0.0
+
+    async def tick() -> None:
+        nonlocal latest
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            latest = max(latest, loop.time() - before - 0.01)
+
+    ticking = loop.create_task(tick())
+    longest = 0.0
+    while not meetings.is_running(now):
+        begin = loop.time()
+        await meetings.refresh(now, 3600)
+        longest = max(longest, loop.time() - begin)
+    ticking.cancel()
+    assert longest < 3
+    assert latest < 0.5
+    begin = loop.time()
+    assert meetings.is_due(now, 3600)
+    assert loop.time() - begin < 0.01
+
+
+@pytest.mark.parametrize("often", ["SECONDLY", "MINUTELY", "HOURLY"])
+def test_no_meeting_begins_that_often(often: str) -> None:
+    assert not is_due(calendar(f"UID:1\nDTSTART:20260302T090000\nRRULE:FREQ={often}"), "2026-03-02T09:30")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG" + bytes(range(256)) * 400,
+        calendar(ONCE).decode().encode("utf-16"),
+        b"BEGIN:VCALENDAR\r\n" + b"x" * 100_000,
+        b"\0" * (LARGEST_FILE + 1),
+    ],
+    ids=["picture", "utf-16", "long", "large"],
+)
+async def test_what_is_no_calendar_is_told_in_few_words(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "meetings.ics"
+    file.write_bytes(data)
+    meetings = Meetings(file, "Asia/Ho_Chi_Minh")
+    await meetings.refresh(1e9, 60)
+    assert meetings.fault is not None
+    assert len(meetings.fault) < len(str(file)) + 200
+
+
+async def test_years_that_no_clock_shows_do_not_hide_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "meetings.ics"
+    odd = "UID:8\nDTSTART:00010101T000000\nDTEND:99991231T235959\nRRULE:FREQ=YEARLY"
+    file.write_bytes(calendar(odd, odd.replace("\nRRULE:FREQ=YEARLY", ""), ONCE))
+    meetings = Meetings(file, "Asia/Ho_Chi_Minh")
+    now = datetime.datetime(2026, 3, 2, 9, 30, tzinfo=ZONE).timestamp()
+    await meetings.refresh(now, 60)
+    assert meetings.is_running(now)
+
+
+@pytest.mark.parametrize("zone", ["SE Asia Standard Time", "Asia/Saigon", "Asia/Bangkok"])
+def test_names_of_the_same_time_zone(zone: str) -> None:
+    assert is_due(calendar(ONCE.replace("Asia/Ho_Chi_Minh", zone)), "2026-03-02T10:59")
+    assert not is_due(calendar(ONCE.replace("Asia/Ho_Chi_Minh", zone)), "2026-03-02T11:00")
+
+
+def test_all_day_series_with_a_day_left_out() -> None:
+    data = calendar("UID:1\nDTSTART;VALUE=DATE:20260302\nRRULE:FREQ=DAILY\nEXDATE;VALUE=DATE:20260304")
+    assert [is_due(data, f"2026-03-0{day}T12:00") for day in (2, 3, 4, 5)] == [True, True, False, True]
 
 
 @given(st.binary(max_size=200) | st.text(max_size=60).map(lambda text: calendar(f"UID:1\nDTSTART:{text}")))

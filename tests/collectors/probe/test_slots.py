@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import math
 import zoneinfo
 
 import pytest
 
-from collectors.probe.slots import fraction, last_slot, parse_span, slots_a_day
+from collectors.probe.slots import PLACES, STRIDE, last_slot, parse_span, place_of, slots_a_day
 
 ZONE = zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh")
 DAY = datetime.datetime(2026, 3, 2, tzinfo=ZONE)
@@ -72,12 +73,33 @@ def test_a_week_apart() -> None:
     assert [(int(b[:2]) - int(a[:2])) % 31 for a, b in itertools.pairwise(found)] == [7, 7]
 
 
-def test_the_sites_of_a_province_do_not_coincide() -> None:
-    places = sorted(fraction("lam-dong", f"{24700 + number}", "main") for number in range(124))
-    fullest = max(sum(place <= other < place + 1 / 124 for other in places) for place in places)
-    assert fullest <= 6
+LAM_DONG = """
+22918 22924 22933 22945 22954 22960 22963 22969 22972 22978 22981 23005 23008 23020 23023 23032 23041 23053 23059 23065
+23074 23086 23089 23095 23110 23122 23128 23134 23143 23149 23152 23158 23173 23188 23191 23194 23200 23227 23230 23231
+23235 23236 23246 23266 23272 24611 24615 24616 24617 24620 24631 24637 24640 24646 24649 24664 24670 24678 24682 24688
+24697 24703 24712 24717 24718 24722 24730 24733 24736 24739 24748 24751 24760 24778 24781 24787 24805 24820 24823 24829
+24841 24846 24848 24853 24868 24871 24875 24877 24883 24886 24895 24907 24916 24931 24934 24943 24955 24958 24967 24976
+24985 24988 24991 25000 25007 25015 25018 25036 25042 25051 25054 25057 25063 25084 25093 25099 25105 25114 25126 25135
+25138 25159 25162 25180
+"""
+"""Codes of its 124 communes, wards and special zones (Decision 19/2025/QD-TTg)."""
+
+
+@pytest.mark.parametrize("site", ["main", "tan-hoa"])
+def test_the_sites_of_a_province_do_not_coincide(site: str) -> None:
+    places = sorted(place_of(commune, site) for commune in LAM_DONG.split())
+    assert len(places) == 124
+    gaps = [(after - before) % 1.0 for before, after in itertools.pairwise([*places, places[0]])]
+    assert min(gaps) > 0.999 / PLACES, "19.4 s at an interval of 8 hours"
+    assert max(gaps) < 6 / 124
     quarters = [sum(quarter / 4 <= place < (quarter + 1) / 4 for place in places) for quarter in range(4)]
-    assert min(quarters) > 15
+    assert min(quarters) > 20
+
+
+def test_sites_of_one_commune_and_sites_without_code() -> None:
+    assert math.gcd(PLACES, STRIDE) == 1
+    assert len({place_of("24781", "main"), place_of("24781", "two"), place_of("", "main"), place_of("", "two")}) == 4
+    assert place_of("24781", "main") == place_of("24781", "main")
 
 
 def test_how_many_a_day() -> None:

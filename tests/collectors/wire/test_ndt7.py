@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.wire import ndt7
-from collectors.wire.ndt7 import LARGEST_MESSAGE, SMALLEST_MESSAGE, Measurement, format_measurement, next_size, parse_measurement
+from collectors.wire.ndt7 import FIRST_MESSAGE, LARGEST_MESSAGE, Measurement, format_measurement, next_size, parse_measurement
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,9 @@ from collectors.wire.ndt7 import LARGEST_MESSAGE, SMALLEST_MESSAGE, Measurement,
         ("https://ndt.example:4443/", "wss://ndt.example:4443/ndt/v7/download?client_name=commune-agent"),
         (
             "ws://10.0.0.1:8080/speed/ndt/v7/upload?key=v",
-            "ws://10.0.0.1:8080/speed/ndt/v7/download?key=v&client_name=commune-agent",
+            "ws://10.0.0.1:8080/speed/ndt/v7/download?client_name=commune-agent&key=v",
         ),
+        ("wss://ndt.example?client_name=lam-dong&empty=&a=1&a=2", "wss://ndt.example/ndt/v7/download?client_name=lam-dong&a=2"),
     ],
 )
 def test_addresses(given_url: str, expected: str) -> None:
@@ -63,9 +64,9 @@ def test_anything(value: object) -> None:
 
 
 def test_messages_grow_with_what_was_sent() -> None:
-    size, sent = SMALLEST_MESSAGE, 0
+    size, sent = FIRST_MESSAGE, 0
     for _ in range(200):
         sent += size
         size = next_size(size, sent)
     assert 1 << 17 < size <= min(LARGEST_MESSAGE, 1 << 20)
-    assert next_size(SMALLEST_MESSAGE, 0) == SMALLEST_MESSAGE
+    assert next_size(FIRST_MESSAGE, 0) == FIRST_MESSAGE
