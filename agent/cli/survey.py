@@ -272,7 +272,7 @@ def _imported(
     loaded, taken = [], 0.0
     for one in files:
         try:
-            loaded.append(importer.load(one))
+            loaded.append(importer.load(one, own))
             taken = max(taken, one.stat().st_mtime)
         except OSError as error:
             _fail(f"{one}: {error.strerror}")
