@@ -272,7 +272,7 @@ def _imported(
     loaded, taken = [], 0.0
     for one in files:
         try:
-            loaded.append(importer.load(one))
+            loaded.append(importer.load(one, own))
             taken = max(taken, one.stat().st_mtime)
         except OSError as error:
             _fail(f"{one}: {error.strerror}")
@@ -335,7 +335,15 @@ def report_command(
         placed = any(visit.x is not None for visit in survey.visits)
         if out is not None or plan is not None or placed:
             drawn = heatmap.Plan(plan, plan_width) if plan else None
-            _pictures(survey, earlier, changes, plan=drawn, out=out or _free_folder(survey), language=language)
+            _pictures(
+                survey,
+                earlier,
+                changes,
+                plan=drawn,
+                out=out or _free_folder(survey),
+                language=language,
+                site=settings.core.site.name,
+            )
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, heatmap.MissingExtraError) as error:
@@ -370,6 +378,7 @@ def _pictures(
     plan: heatmap.Plan | None,
     out: Path,
     language: str,
+    site: str,
 ) -> None:
     _ = translator(language)
     out.mkdir(parents=True, exist_ok=True)
@@ -378,7 +387,7 @@ def _pictures(
     replaced = {file for file in files if file.exists()}
     for ssid, picture in zip(survey.ssids, pictures, strict=True):
         heatmap.draw(survey, ssid, plan, picture, _, earlier)
-    files[-1].write_text(page.render(survey, changes, pictures, language, _), encoding="utf-8")
+    files[-1].write_text(page.render(survey, changes, pictures, language, _, site), encoding="utf-8")
     click.echo(err=True)
     for file in files:
         click.echo((_("Replaced: {file}") if file in replaced else _("Written: {file}")).format(file=file), err=True)

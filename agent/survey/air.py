@@ -1,25 +1,29 @@
 """Reads 802.11 frames with radiotap from a capture or a monitor interface: who sends, how strong, how often again.
 
-Run as `python -m agent.survey.air`, so that scapy (65 MiB, one second) lives in a short process of its own and never in
-the agent. Prints one JSON object. Stations are counted by the frames that they send again; their addresses are not kept.
+Run as `python -m agent.survey.air`, so that scapy (65 MiB, one second), which reads captures of every form and listens, lives
+in a short process of its own and never in the agent. Prints one JSON object. Stations are counted by the frames that they send again; their addresses are not kept.
 """
 
 from __future__ import annotations
 
 import json
+import select
 import sys
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from collectors.wire.ieee80211 import BROADCAST, Bss, Elements, channel_of, frequency_of, parse_elements
+from collectors.wire import frames80211
+from collectors.wire.frames80211 import BEACON, DEAUTHENTICATION, DISASSOCIATION, MANAGEMENT, PROBE_RESPONSE, Frame, read_frame
+from collectors.wire.ieee80211 import Bss, Elements, channel_of, elements, frequency_of, parse_elements
 
 FLOOD_FRAMES, FLOOD_SECONDS = 10, 1.0
 """So many deauthentication or disassociation frames within so many seconds are no ordinary leaving of a client."""
-MANAGEMENT, DATA = 0, 2
-PROBE_RESPONSE, BEACON, DISASSOCIATION, DEAUTHENTICATION = 5, 8, 10, 12
+Packet = tuple[int, float, bytes]
+"""A packet of a capture: its link-layer header type, when it was heard, its octets."""
 
 
 @dataclass(slots=True)
@@ -71,22 +75,36 @@ class Analysis:
         self.frames = 0
         self.damaged = 0
 
-    def management(
-        self, subtype: int, bssid: str, *, when: float, signal: float | None, frequency: int, capability: int, body: bytes
-    ) -> None:
-        """A management frame; `body` begins with its first element for beacons and probe responses."""
-        if subtype in {DEAUTHENTICATION, DISASSOCIATION}:
-            self.leavings[bssid].append(when)
-        if subtype not in {BEACON, PROBE_RESPONSE}:
+    def take(self, packet: Packet) -> None:
+        """One more packet."""
+        link, when, data = packet
+        self.frames += 1
+        frame = read_frame(link, data)
+        if frame is None:
+            self.damaged += 1
             return
-        sender = self.senders.setdefault(bssid, Sender(bssid))
-        told = parse_elements(body, capability)
-        self._describe(sender, told, frequency)
-        if subtype == BEACON:
+        if frame.kind == MANAGEMENT and frame.bssid:
+            self._manage(frame, when)
+        sender = self.senders.get(frame.bssid)
+        if sender is not None:
+            sender.frames += 1
+            sender.retries += frame.is_again
+
+    def _manage(self, frame: Frame, when: float) -> None:
+        if frame.subtype in {DEAUTHENTICATION, DISASSOCIATION}:
+            self.leavings[frame.bssid].append(when)
+        if frame.subtype not in {BEACON, PROBE_RESPONSE}:
+            return
+        sender = self.senders.setdefault(frame.bssid, Sender(frame.bssid))
+        told = parse_elements(frame.elements, frame.capability)
+        is_whole = sum(len(body) + 2 for _kind, body in elements(frame.elements)) == len(frame.elements)
+        if is_whole or not sender.beacons:  # a frame that was cut off lacks what tells its security
+            self._describe(sender, told, frame.frequency_mhz)
+        if frame.subtype == BEACON:
             sender.beacons += 1
             sender.is_hidden = sender.is_hidden or told.ssid == ""
-        if signal is not None:
-            sender.signals.append(signal)
+        if frame.signal_dbm is not None:
+            sender.signals.append(frame.signal_dbm)
 
     @staticmethod
     def _describe(sender: Sender, told: Elements, frequency: int) -> None:
@@ -98,13 +116,6 @@ class Analysis:
         if told.channel and told.channel != channel_of(frequency) and frequency < 2500:
             frequency = frequency_of(told.channel, "2.4") or frequency
         sender.frequency_mhz = frequency or frequency_of(told.channel or 0, "") or sender.frequency_mhz
-
-    def count(self, bssid: str, *, retry: bool) -> None:
-        """Any frame of an access point's cell."""
-        sender = self.senders.get(bssid)
-        if sender is not None:
-            sender.frames += 1
-            sender.retries += retry
 
     def floods(self) -> list[Flood]:
         """Access points in whose name clients are thrown out in numbers."""
@@ -158,70 +169,74 @@ def _vendor(bssid: str) -> str:
     return f"{int(bssid[:2], 16) & ~0x02:02x}{bssid[2:8]}" if len(bssid) == 17 else bssid
 
 
-def analyse(packets: Iterable[Any]) -> Analysis:
-    """Frames as scapy reads them."""
-    from scapy.layers.dot11 import Dot11, Dot11Elt, RadioTap  # noqa: PLC0415  as at the head of this file
-
+def analyse(packets: Iterable[Packet]) -> Analysis:
+    """What the packets say together."""
     found = Analysis()
     for packet in packets:
-        found.frames += 1
-        frame = packet.getlayer(Dot11)
-        radio = packet.getlayer(RadioTap)
-        if frame is None or (radio is not None and radio.Flags is not None and "badFCS" in str(radio.Flags)):
-            found.damaged += 1
-            continue
-        signal = getattr(radio, "dBm_AntSignal", None)
-        frequency = getattr(radio, "ChannelFrequency", None) or 0
-        retry = bool(int(frame.FCfield or 0) & 0x08)
-        bssid = _bssid(frame)
-        if frame.type == MANAGEMENT and bssid:
-            fixed = frame.payload
-            capability = int(getattr(fixed, "cap", 0) or 0)
-            elements = packet.getlayer(Dot11Elt)
-            body = bytes(elements) if elements is not None else b""
-            found.management(
-                frame.subtype,
-                bssid,
-                when=float(packet.time),
-                signal=None if signal is None else float(signal),
-                frequency=int(frequency),
-                capability=capability,
-                body=body,
-            )
-        if bssid and frame.type in {MANAGEMENT, DATA}:
-            found.count(bssid, retry=retry)
+        found.take(packet)
     return found
 
 
-def _bssid(frame: Any) -> str:
-    """The cell's address, by the direction of the frame (IEEE 802.11-2020, table 9-30)."""
-    flags = int(frame.FCfield or 0) & 0x03
-    address = {0: frame.addr3, 1: frame.addr1, 2: frame.addr2}.get(flags)
-    return "" if address is None or address == BROADCAST else str(address).lower()
+def of_file(file: str) -> Iterator[Packet]:
+    """The packets of a capture file, pcap or pcapng, gzipped or not.
+
+    Raises:
+        OSError, ValueError, scapy.error.Scapy_Exception: it cannot be read, or holds nothing of 802.11.
+    """
+    from scapy.utils import RawPcapReader  # noqa: PLC0415  as at the head of this file
+
+    links = set()
+    with RawPcapReader(file) as reader:
+        reading: Any = reader  # its types speak of one form only
+        for data, told in reading:
+            if hasattr(told, "linktype"):
+                link, when = told.linktype, ((told.tshigh or 0) << 32 | (told.tslow or 0)) / (told.tsresol or 1_000_000)
+            else:
+                link, when = reading.linktype & 0xFFFF, told.sec + told.usec / (1e9 if reading.nano else 1e6)
+            links.add(link)
+            yield link, when, data
+    if links and not links & frames80211.LINKS:
+        message = f"no capture of 802.11 frames (link type {min(links)}); capture on an interface in monitor mode"
+        raise ValueError(message)
+
+
+def of_interface(name: str, seconds: float) -> Iterator[Packet]:
+    """The packets that an interface in monitor mode hears for some seconds.
+
+    Raises:
+        OSError: there is no such interface, or no permission.
+        ValueError: it is not in monitor mode.
+    """
+    import scapy.layers.dot11  # noqa: F401, PLC0415  so that the link types of monitor interfaces are known
+    from scapy.config import conf  # noqa: PLC0415
+
+    end = time.monotonic() + seconds
+    listener: Any = conf.L2listen(iface=name)
+    try:
+        link = conf.l2types.layer2num.get(listener.LL)
+        if link not in frames80211.LINKS:
+            message = f"not in monitor mode (`iw dev {name} set type monitor`, or add an interface of that type)"
+            raise ValueError(message)
+        while (left := end - time.monotonic()) > 0:
+            if select.select([listener], [], [], left)[0]:
+                _kind, data, when = listener.recv_raw()
+                if data:
+                    yield link, when or time.time(), data
+    finally:
+        listener.close()
 
 
 def main(arguments: list[str]) -> int:
     """`FILE`, or `--monitor INTERFACE SECONDS`; 0, or 2 with the reason on stderr."""
-    import scapy.layers.dot11  # noqa: F401, PLC0415  before a file is opened, so that its link type is known
     from scapy.error import Scapy_Exception  # noqa: PLC0415
-    from scapy.utils import PcapReader  # noqa: PLC0415
 
+    monitor = arguments[0] == "--monitor"
     try:
-        if arguments[0] == "--monitor":
-            from scapy.sendrecv import AsyncSniffer  # noqa: PLC0415
-
-            sniffer = AsyncSniffer(iface=arguments[1], store=True)
-            sniffer.start()
-            sniffer.join(float(arguments[2]))
-            packets = sniffer.stop() if sniffer.running else sniffer.results
-            result = analyse(packets or []).result()
-        else:
-            with PcapReader(arguments[0]) as reader:
-                result = analyse(reader).result()
+        packets = of_interface(arguments[1], float(arguments[2])) if monitor else of_file(arguments[0])
+        print(json.dumps(analyse(packets).result()))  # noqa: T201
     except (OSError, Scapy_Exception, ValueError) as error:
-        print(f"{arguments[-1] if arguments[0] != '--monitor' else arguments[1]}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"{arguments[1] if monitor else arguments[0]}: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    print(json.dumps(result))  # noqa: T201
     return 0
 
 

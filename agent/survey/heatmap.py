@@ -24,6 +24,10 @@ REACH = 0.22
 """How far a spot's value is painted, as a share of the picture: beyond it nothing was measured, so nothing is claimed."""
 
 
+Extent = tuple[float, float, float, float]
+"""Left, right, bottom and top in the units of the positions."""
+
+
 class MissingExtraError(RuntimeError):
     """matplotlib is not installed."""
 
@@ -62,17 +66,20 @@ def draw(survey: Survey, ssid: str, plan: Plan | None, out: Path, _: Translate, 
     panels = [(survey, _("After") if before else "")]
     if before is not None:
         panels.insert(0, (before, _("Before")))
-    placed = any(visit.x is not None for one, _title in panels for visit in one.visits)
-    figure = libraries().Figure(figsize=(11, 7.6) if len(panels) == 1 else (18, 6.8), dpi=110, layout="constrained")
+    placed = [visit for one, _title in panels for visit in one.visits if visit.x is not None]
+    extent = _extent(placed, plan) if placed else (0.0, 9.4, 5.9, 0.0)
+    figure = libraries().Figure(figsize=_size(extent, len(panels)), dpi=110, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     figure.suptitle(_("Wi-Fi coverage: {ssid}").format(ssid=_plain(ssid)), fontsize=17, fontweight="bold")
     for axis, (one, title) in zip(axes, panels, strict=True):
         measured = f"{_('Measured on')} {', '.join(days(one.visits))}"
         axis.set_title(f"{title}: {measured}" if title else measured, fontsize=12, color="#444444")
         if placed:
-            image = _map(axis, one, ssid, plan, _)
+            image = _map(axis, one, ssid, plan, extent)
         else:
             _bars(axis, one, ssid, _)
+    if not placed:
+        _legend(figure, _limit_lines(survey.limits, _))
     if placed:
         _scale(figure, axes, image, survey.limits, _)
         canvas = _canvas(figure)
@@ -110,12 +117,35 @@ def _spots(survey: Survey, ssid: str) -> list[tuple[Visit, float | None]]:
     return found
 
 
-def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, _: Translate) -> Any:
+def _extent(visits: Sequence[Visit], plan: Plan | None) -> Extent:
+    """Of the plan, or what holds every spot of the surveys shown, so that they lie on each other."""
+    if plan is not None:
+        from PIL import Image  # noqa: PLC0415
+
+        with Image.open(plan.file) as picture:
+            unit = 1.0 if plan.metres is None else plan.metres / picture.width
+            return 0.0, picture.width * unit, picture.height * unit, 0.0
+    xs, ys = [visit.x or 0.0 for visit in visits], [visit.y or 0.0 for visit in visits]
+    around = max(max(xs) - min(xs), max(ys) - min(ys))
+    margin = around * 0.16 or max(*xs, *ys, 4.0) * 0.25
+    return min(xs) - margin, max(xs) + margin, max(ys) + margin, min(ys) - margin
+
+
+def _size(extent: Extent, panels: int) -> tuple[float, float]:
+    """Inches of a picture whose maps fill it, whatever their shape: wide halls, tall wings."""
+    ratio = (extent[2] - extent[3]) / (extent[1] - extent[0])
+    width, highest = (9.4, 10.0) if panels == 1 else (8.0, 8.0)
+    width = max(min(width, highest / ratio), 4.4)
+    return width * panels + 1.6, min(max(width * ratio, 3.0), highest) + 1.7
+
+
+def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent) -> Any:
     import numpy as np  # noqa: PLC0415
     from matplotlib.colors import LinearSegmentedColormap, Normalize  # noqa: PLC0415
 
     spots = [(visit, signal) for visit, signal in _spots(survey, ssid) if visit.x is not None and visit.y is not None]
-    left, right, bottom, top = _backdrop(axis, [visit for visit, _signal in spots], plan)
+    left, right, bottom, top = extent
+    _backdrop(axis, plan, extent)
     colours = LinearSegmentedColormap.from_list("signal", COLOURS)
     across = np.linspace(left, right, 260)
     down = np.linspace(top, bottom, 200)
@@ -149,29 +179,22 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, _: Translate) 
     return image
 
 
-def _backdrop(axis: Any, visits: Sequence[Visit], plan: Plan | None) -> tuple[float, float, float, float]:
-    """Draw the plan, or a plain grid; left, right, bottom and top in the units of the positions (y grows downwards)."""
+def _backdrop(axis: Any, plan: Plan | None, extent: Extent) -> None:
+    """Draw the plan, or a plain grid; in the units of the positions (y grows downwards)."""
     if plan is not None:
         from PIL import Image  # noqa: PLC0415
 
         with Image.open(plan.file) as opened:
-            picture = opened.convert("RGB")
-        unit = 1.0 if plan.metres is None else plan.metres / picture.width
-        extent = (0.0, picture.width * unit, picture.height * unit, 0.0)
-        axis.imshow(picture, extent=extent, zorder=1)
+            axis.imshow(opened.convert("RGB"), extent=extent, zorder=1)
         axis.set_xticks([])
         axis.set_yticks([])
         if plan.metres is not None:
             _ruler(axis, plan.metres, extent[2])
-        return extent
-    xs = [visit.x for visit in visits if visit.x is not None] or [0.0]
-    ys = [visit.y for visit in visits if visit.y is not None] or [0.0]
-    margin = max(max(xs) - min(xs), max(ys) - min(ys), 4.0) * 0.16
+        return
     axis.grid(color="#8a8a8a", linewidth=0.5, alpha=0.5, zorder=3)
     axis.set_aspect("equal")
     axis.set_xlabel("x")
     axis.set_ylabel("y", rotation=0)
-    return min(xs) - margin, max(xs) + margin, max(ys) + margin, min(ys) - margin
 
 
 def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits) -> None:
@@ -227,13 +250,27 @@ def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate) -> 
     bar.ax.axhline(limits.dead, color="#5c0000", linewidth=2.2)
     bar.ax.axhline(limits.good, color="#333333", linewidth=1.3, linestyle="--")
     legend = [
-        Line2D([], [], color="#333333", linestyle="--", label=_("good from {limit} dBm").format(limit=f"{limits.good:.0f}")),
-        Line2D([], [], color="#5c0000", linewidth=2.2, label=_("dead below {limit} dBm").format(limit=f"{limits.dead:.0f}")),
+        *_limit_lines(limits, _),
         Patch(facecolor="none", edgecolor="#333333", hatch="////", label=_("dead area")),
         Line2D([], [], marker="o", linestyle="", color="#555555", markersize=9, label=_("measured spot")),
         Line2D([], [], marker="X", linestyle="", color=VERDICT_COLOURS[DEAD], markersize=10, label=_("dead spot")),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=5, fontsize=11, frameon=False)
+    _legend(figure, legend)
+
+
+def _limit_lines(limits: Limits, _: Translate) -> list[Any]:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    return [
+        Line2D([], [], color="#333333", linestyle="--", label=_("good from {limit} dBm").format(limit=f"{limits.good:.0f}")),
+        Line2D([], [], color="#5c0000", linewidth=2.2, label=_("dead below {limit} dBm").format(limit=f"{limits.dead:.0f}")),
+    ]
+
+
+def _legend(figure: Any, handles: list[Any]) -> None:
+    """Below the maps, in as many columns as the picture is wide."""
+    columns = min(len(handles), int(figure.get_figwidth() // 2.1))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=11, frameon=False)
 
 
 def _bars(axis: Any, survey: Survey, ssid: str, _: Translate) -> None:
@@ -262,7 +299,4 @@ def _bars(axis: Any, survey: Survey, ssid: str, _: Translate) -> None:
     axis.set_xlim(WEAKEST, STRONGEST + 8)
     axis.axvline(survey.limits.dead, color="#5c0000", linewidth=2)
     axis.axvline(survey.limits.good, color="#333333", linestyle="--")
-    for limit, text in ((survey.limits.dead, _("dead below {limit} dBm")), (survey.limits.good, _("good from {limit} dBm"))):
-        align = "right" if limit == survey.limits.dead else "left"
-        axis.text(limit, axis.get_ylim()[1], " " + text.format(limit=f"{limit:.0f}") + " ", ha=align, va="top", fontsize=10)
     axis.set_xlabel(_("Signal (dBm)"), fontsize=12)

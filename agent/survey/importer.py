@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +30,18 @@ class ImportFileError(ValueError):
     """The file holds nothing that is understood; says what would be."""
 
 
-def load(file: Path) -> Imported:
+_PAGES = ("cp1258", "cp437", "cp850", "cp852", "cp866", "cp1251", "cp1252", "cp932", "cp936", "cp949", "cp950", "cp874")
+"""Code pages of Windows consoles, the Vietnamese one first."""
+_REFUSED = "ms-settings:privacy-location"
+"""All that Windows 11 24H2 prints of Wi-Fi while its location service is off; the address is the same in every language."""
+
+
+def load(file: Path, names: Iterable[str] = ()) -> Imported:
     """Read `iw dev … scan`, `netsh wlan show networks mode=bssid`, `netsh wlan show interfaces` or a capture.
+
+    Args:
+        file: what was saved.
+        names: of the site's networks; where one of them stands in the file, it tells the code page.
 
     Raises:
         ImportFileError: nothing of these.
@@ -40,11 +52,14 @@ def load(file: Path) -> Imported:
         data = handle.read(_MAX_BYTES)
     if data.startswith(_PCAP):
         return of_capture("pcap", capture.read(str(file)))
-    text = decode(data)
+    text = decode(data, names)
     for source, parse in (("iw", iw_scan.parse), ("netsh", netsh.parse)):
         networks = parse(text)
         if networks:
             return Imported(source, tuple(networks))
+    if _REFUSED in text:
+        message = f"{file}: Windows told nothing; switch on Location (Settings, Privacy & security, Location) and save it again"
+        raise ImportFileError(message)
     message = (
         f"{file}: no network found; understood are the outputs of `iw dev wlan0 scan`, `netsh wlan show networks mode=bssid`"
         " and `netsh wlan show interfaces`, and captures (pcap, pcapng) with radiotap"
@@ -57,14 +72,18 @@ def of_capture(source: str, found: capture.Capture) -> Imported:
     return Imported(source, tuple(sender.bss() for sender in found.senders), found.senders, found.floods)
 
 
-def decode(data: bytes) -> str:
-    """Text as Windows and Linux save it: UTF-16 and UTF-8 by their marks, else UTF-8, else octet by octet.
+def decode(data: bytes, names: Iterable[str] = ()) -> str:
+    """Text as Windows and Linux save it: UTF-16 and UTF-8, else the code page in which one of the names stands in it.
 
-    The last keeps digits, addresses and punctuation of every console code page, which is all that is read.
+    Without such a name octet by octet, which keeps digits, addresses and punctuation of every console's code page.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
+    if data[1:200:2].count(0) > data[:200:2].count(0) + 20:
+        return data.decode("utf-16-le", errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        foreign = [name for name in names if not name.isascii()]
+        tried = (unicodedata.normalize("NFC", data.decode(page, errors="replace")) for page in _PAGES if foreign)
+        return next((text for text in tried if any(name in text for name in foreign)), data.decode("latin-1"))

@@ -17,14 +17,19 @@ h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}p.w
 .sum{display:flex;gap:.8rem;flex-wrap:wrap}.sum div{border:1px solid #ccc;border-radius:.5rem;padding:.5rem 1rem;min-width:7rem}
 .sum b{display:block;font-size:1.6rem}img{max-width:100%;height:auto;border:1px solid #ddd;border-radius:.4rem;margin:.6rem 0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #ddd}th{background:#f3f3f3}
+div.wide{overflow-x:auto}td{white-space:nowrap}td:first-child{white-space:normal;min-width:7rem}
 .good{color:#1a7f37}.weak{color:#b35900}.dead{color:#b00020;font-weight:bold}li{margin:.35rem 0}
-@media print{body{margin:0;font-size:12px}img{max-height:16cm}}
+@media(max-width:40rem){body{margin:1rem auto}th,td{padding:.3rem .4rem;font-size:.85rem}.sum div{min-width:4rem;padding:.4rem .6rem}
+.wide img{max-width:none;height:24rem}}
+@media print{body{margin:0;font-size:12px}img{max-height:16cm}td{white-space:normal}}
 """
 
 
-def render(survey: Survey, changes: Sequence[Change], pictures: Sequence[Path], language: str, _: Translate) -> str:
-    """The page's text."""
-    title = _("Wi-Fi coverage survey")
+def render(
+    survey: Survey, changes: Sequence[Change], pictures: Sequence[Path], language: str, _: Translate, site: str = ""
+) -> str:
+    """The page's text, headed by the name of the site where that is known."""
+    title = _("Wi-Fi coverage survey") + (f": {site}" if site else "")
     days = sorted({datetime.fromtimestamp(visit.time, UTC).astimezone().strftime("%d/%m/%Y") for visit in survey.visits})
     verdicts = {_(word): word for word in (GOOD, WEAK, DEAD)}
     parts = [
@@ -34,19 +39,20 @@ def render(survey: Survey, changes: Sequence[Change], pictures: Sequence[Path], 
         '<div class="sum">',
     ]
     for word, label in ((GOOD, _("good zones")), (WEAK, _("weak zones")), (DEAD, _("dead zones"))):
-        count = sum(zone.verdict == word for zone in survey.zones)
+        count = sum(verdict == word for verdict in survey.places.values())
         parts.append(f'<div><b class="{word if count else ""}">{count}</b>{escape(label)}</div>')
-    parts.append(f"</div><h2>{escape(_('Advice'))}</h2><ul>")
-    parts += [f"<li>{escape(line)}</li>" for line in advice(survey, _)]
-    parts.append("</ul>")
+    parts.append("</div>")
     for picture in pictures:
         data = base64.b64encode(picture.read_bytes()).decode()
-        parts.append(f'<img alt="{escape(_("Heat map"))}" src="data:image/png;base64,{data}">')
+        parts.append(f'<div class="wide"><img alt="{escape(_("Heat map"))}" src="data:image/png;base64,{data}"></div>')
+    parts.append(f"<h2>{escape(_('Advice'))}</h2><ul>")
+    parts += [f"<li>{escape(line)}</li>" for line in advice(survey, _)]
+    parts.append("</ul>")
     for name, rows in tables(survey, changes, _):
         head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
-        parts.append(f"<h2>{escape(name)}</h2><table><thead><tr>{head}</tr></thead><tbody>")
+        parts.append(f"<h2>{escape(name)}</h2><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>")
         for row in rows[1:]:
             cells = "".join(f'<td class="{verdicts.get(cell, "")}">{escape(cell)}</td>' for cell in row)
             parts.append(f"<tr>{cells}</tr>")
-        parts.append("</tbody></table>")
+        parts.append("</tbody></table></div>")
     return "\n".join([*parts, "</body></html>\n"])

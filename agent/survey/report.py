@@ -1,4 +1,4 @@
-"""What a survey means: each zone's verdict, conflicts of channels, and what to do, in the reader's language.
+"""What a survey means: each zone's verdict, and what to do, in the reader's language.
 
 Judged by vendors' design values, overridable: -67 dBm is good (voice and video), below -75 dBm is dead.
 """
@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from agent.locale import Translate
-from collectors.wire.ieee80211 import Bss, frequency_of, overlaps
-from collectors.wire.survey_file import Heard, Visit, latest
+from agent.survey.conflicts import conflicts
+from collectors.wire.survey_file import Visit, latest
 
 GOOD_DBM = -67.0
 DEAD_DBM = -75.0
-BUSY_LOAD = 0.5
-CROWD = 3
-AUDIBLE_DBM = -85.0
-CLEAR_24 = (1, 6, 11)
 GOOD, WEAK, DEAD = "good", "weak", "dead"
 
 
@@ -85,6 +81,15 @@ class Survey:
     rows: tuple[Row, ...]
     zones: tuple[Zone, ...]
     limits: Limits
+
+    @property
+    def places(self) -> dict[str, str]:
+        """One verdict for each zone: the worst of the site's networks there."""
+        worst = (DEAD, WEAK, GOOD)
+        found: dict[str, str] = {}
+        for zone in self.zones:
+            found[zone.zone] = min(found.get(zone.zone, GOOD), zone.verdict, key=worst.index)
+        return found
 
     @property
     def dead(self) -> tuple[Zone, ...]:
@@ -156,7 +161,7 @@ def advice(survey: Survey, _: Translate) -> list[str]:
                 )
             )
     said += _band_advice(survey, _)
-    said += conflicts(survey, _)
+    said += conflicts(survey.visits, survey.limits.good, _)
     return said or [_("Coverage is good everywhere; nothing to do.")]
 
 
@@ -166,79 +171,6 @@ def _band_advice(survey: Survey, _: Translate) -> list[str]:
         bands.setdefault((row.zone, row.ssid), set()).add(row.band)
     text = _("{zone}: {ssid} is heard in 2.4 GHz only. An access point with 5 GHz nearby would be faster and less disturbed.")
     return [text.format(zone=zone, ssid=ssid) for (zone, ssid), found in bands.items() if found == {"2.4"}]
-
-
-def conflicts(survey: Survey, _: Translate) -> list[str]:
-    """Access points of the site that suffer from their channel, each once, at the spot where they are heard best."""
-    best: dict[str, tuple[Heard, Visit]] = {}
-    for visit in survey.visits:
-        for heard in visit.heard:
-            if heard.bssid not in best or heard.signal_dbm > best[heard.bssid][0].signal_dbm:
-                best[heard.bssid] = (heard, visit)
-    said = []
-    for heard, visit in best.values():
-        facts = {"ssid": heard.ssid, "bssid": heard.bssid, "channel": heard.channel, "band": heard.band}
-        if heard.band == "2.4" and heard.channel not in CLEAR_24:
-            said.append(
-                _("{ssid} ({bssid}) is on channel {channel}, which overlaps two others. In 2.4 GHz use 1, 6 or 11.").format(
-                    **facts
-                )
-            )
-        rivals = _rivals(heard, visit)
-        if rivals >= CROWD:
-            quiet = _quietest(visit, heard.band)
-            text = _(
-                "{ssid} ({bssid}) shares channel {channel} ({band} GHz) with {rivals} other networks; channel {quiet} is the quietest."
-            )
-            if quiet != heard.channel:
-                said.append(text.format(rivals=rivals, quiet=quiet, **facts))
-        if heard.load is not None and heard.load > BUSY_LOAD:
-            text = _("{ssid} ({bssid}): channel {channel} is busy {load} % of the time. Spread users or change the channel.")
-            said.append(text.format(load=round(heard.load * 100), **facts))
-    for visit in survey.visits:
-        said += _twins(visit, _)
-    return list(dict.fromkeys(said))
-
-
-def _rivals(heard: Heard, visit: Visit) -> int:
-    reach = 4 if heard.band == "2.4" else 0
-    return sum(
-        use.networks
-        for use in visit.channels
-        if use.band == heard.band
-        and abs(use.channel - heard.channel) <= reach
-        and (use.strongest_dbm is None or use.strongest_dbm >= AUDIBLE_DBM)
-    )
-
-
-def _quietest(visit: Visit, band: str) -> int:
-    choices = {"2.4": CLEAR_24, "5": (36, 40, 44, 48, 149, 153, 157, 161), "6": (5, 21, 37, 53, 69, 85)}[band]
-    reach = 4 if band == "2.4" else 0
-
-    def load(channel: int) -> tuple[int, float]:
-        near = [use for use in visit.channels if use.band == band and abs(use.channel - channel) <= reach]
-        return sum(use.networks for use in near), max((use.strongest_dbm or -100 for use in near), default=-100)
-
-    return min(choices, key=load)
-
-
-def _twins(visit: Visit, _: Translate) -> list[str]:
-    """Two access points of the site on overlapping channels that are both strong at one spot take each other's air."""
-    said = []
-    strong = [heard for heard in visit.heard if heard.signal_dbm >= GOOD_DBM]
-    for index, one in enumerate(strong):
-        for other in strong[index + 1 :]:
-            same_box = one.bssid[:14] == other.bssid[:14]
-            if not same_box and overlaps(_bss(one), _bss(other)):
-                text = _(
-                    "{zone}: two access points of the site ({one}, {other}) are both strong and overlap on channels {a} and {b}; move one."
-                )
-                said.append(text.format(zone=visit.zone, one=one.bssid, other=other.bssid, a=one.channel, b=other.channel))
-    return said
-
-
-def _bss(heard: Heard) -> Bss:
-    return Bss(heard.bssid, heard.ssid, frequency_of(heard.channel, heard.band), heard.signal_dbm, heard.width_mhz)
 
 
 def as_text(survey: Survey, changes: Sequence[Change], _: Translate) -> str:
@@ -290,8 +222,8 @@ def _change_cells(changes: Sequence[Change], _: Translate) -> list[list[str]]:
 
 def tables(survey: Survey, changes: Sequence[Change], _: Translate) -> list[tuple[str, list[list[str]]]]:
     """Title and cells of each table, the head row first."""
-    found = [(_("Zones"), _zone_cells(survey, _)), (_("Networks by band"), _row_cells(survey, _))]
-    return found + ([(_("Before and after"), _change_cells(changes, _))] if changes else [])
+    found = [(_("Before and after"), _change_cells(changes, _))] if changes else []
+    return [*found, (_("Zones"), _zone_cells(survey, _)), (_("Networks by band"), _row_cells(survey, _))]
 
 
 def table(rows: list[list[str]]) -> str:

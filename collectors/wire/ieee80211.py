@@ -7,7 +7,7 @@ diagnosis judge one kind of value.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,13 +102,15 @@ def channel_of(frequency_mhz: int) -> int:
 
 
 def frequency_of(channel: int, band: str) -> int:
-    """Centre frequency in MHz of a channel; without a band, 1 to 14 are taken to be in 2.4 GHz; 0 where there is none."""
+    """Centre frequency in MHz of a channel; without a band the one that its number is usual in; 0 where there is none."""
     if band == "6":
         return 5935 if channel == 2 else 5950 + 5 * channel if 1 <= channel <= 233 else 0
     if channel == 14 and band in {"", "2.4"}:
         return 2484
     if 1 <= channel <= 13 and band in {"", "2.4"}:
         return 2407 + 5 * channel
+    if not band and channel % 4 == 1 and (14 < channel < 149 or 177 < channel <= 233):
+        return 5950 + 5 * channel  # 5 GHz has none of these numbers
     if (32 <= channel <= 177 and not band) or (1 <= channel <= 184 and band == "5"):
         return 5000 + 5 * channel
     return 0
@@ -118,10 +120,7 @@ def ssid_text(raw: bytes) -> str:
     """An SSID as text: UTF-8 as nearly all are, else with escaped octets; a name of zero octets only is a hidden one."""
     if not raw.strip(b"\0"):
         return ""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("ascii", errors="backslashreplace")
+    text = raw.decode(errors="backslashreplace")  # a long name may be cut within a letter
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
@@ -169,7 +168,7 @@ def parse_elements(data: bytes, capability: int = 0) -> Elements:
             channel = body[0]
             width = max(width or 20, 40 if body[1] & 0x03 and body[1] & 0x04 else 20)
         elif kind == VHT_OPERATION and len(body) >= 3:
-            width = max(width or 20, _vht_width(body))
+            width = max(width or 20, vht_width(*body[:3]))
         elif kind == EXTENSION and body:
             width = _extension_width(body, width)
         elif kind == RSN:
@@ -179,12 +178,12 @@ def parse_elements(data: bytes, capability: int = 0) -> Elements:
     return Elements(ssid, channel, width, security, load, stations)
 
 
-def _vht_width(body: bytes) -> int:
-    mode, first, second = body[0], body[1], body[2]
+def vht_width(mode: int, first: int, second: int) -> int:
+    """Width in MHz by VHT Operation's channel width and centre segments (9.4.2.158); 20 where HT Operation tells it."""
     if mode == 0:
         return 20
     if mode == 1:
-        return 160 if second and abs(second - first) == 8 else 80
+        return 160 if second and abs(second - first) in {8, *range(17, 256)} else 80
     return 160
 
 
@@ -209,14 +208,19 @@ def _rsn(body: bytes) -> str:
             (count,) = struct.unpack_from("<H", body, offset)
             listed = body[offset + 2 : offset + 2 + 4 * count]
             suites = {listed[at + 3] for at in range(0, len(listed) - 3, 4) if listed[at : at + 3] == _SUITES}
+    return akm_security(suites)
+
+
+def akm_security(suites: Collection[int]) -> str:
+    """Security by AKM suite types of 00-0F-AC (table 9-151); `wpa2` where they tell no other."""
     if _OWE in suites:
         return "owe"
-    if suites & _SAE:
+    if not _SAE.isdisjoint(suites):
         return "wpa3"
-    if suites & _PSK:
+    if not _PSK.isdisjoint(suites):
         return "wpa2"
-    if suites & _ENTERPRISE:
-        return "wpa3-enterprise" if not suites - {5, 11, 12, 13} and suites & {12, 13} else "wpa2-enterprise"
+    if not _ENTERPRISE.isdisjoint(suites):
+        return "wpa3-enterprise" if {12, 13} & set(suites) and not set(suites) - {5, 11, 12, 13} else "wpa2-enterprise"
     return "wpa2"
 
 

@@ -74,7 +74,7 @@ def test_the_map_is_right_where_it_was_measured(tmp_path: Path) -> None:
     """The painted value at each spot is the measured one: the best spot is the greenest, the unheard one the reddest."""
     figure = heatmap.libraries().Figure()
     survey = judge(visits(), LIMITS)
-    image = heatmap._map(figure.subplots(), survey, "CSC-Free", None, translator("en"))
+    image = heatmap._map(figure.subplots(), survey, "CSC-Free", None, heatmap._extent(survey.visits, None))
     left, right, bottom, top = image.get_extent()
     values = image.get_array()
     for visit in survey.visits:
@@ -106,10 +106,23 @@ def test_a_survey_of_several_days_has_their_dates() -> None:
 
 def test_a_plan_in_metres_has_a_ruler(plan: heatmap.Plan) -> None:
     axis = heatmap.libraries().Figure().subplots()
-    heatmap._backdrop(axis, [], heatmap.Plan(plan.file, 34.0))
+    metres = heatmap.Plan(plan.file, 34.0)
+    heatmap._backdrop(axis, metres, heatmap._extent([], metres))
     assert [text.get_text() for text in axis.texts] == ["5 m"]
     (ruler,) = axis.lines
     assert ruler.get_xdata()[1] - ruler.get_xdata()[0] == pytest.approx(5)
+
+
+@pytest.mark.parametrize(("across", "down"), [(1.0, 1.0), (0.2, 1.6), (2.5, 0.2), (0.0, 0.0)])
+def test_a_picture_has_the_shape_of_the_building_and_nothing_of_it_is_cut_off(tmp_path: Path, across: float, down: float) -> None:
+    """Tall wings, wide halls, one spot: no ink touches the edge, and the map fills most of the picture."""
+    spots = [dataclasses.replace(visit, x=(visit.x or 0) * across, y=(visit.y or 0) * down) for visit in visits()]
+    heatmap.draw(judge(spots, LIMITS), "CSC-Free", None, tmp_path / "a.png", translator("vi"))
+    with Image.open(tmp_path / "a.png") as picture:
+        seen = np.asarray(picture.convert("L")).astype(int)
+    assert min(seen[:, :2].min(), seen[:, -2:].min(), seen[:2].min(), seen[-2:].min()) > 200
+    coloured = (seen < 250).mean(axis=0) > 0.2
+    assert coloured.mean() > 0.4, "columns that show the map"
 
 
 def test_names_with_a_dollar_are_no_formula(tmp_path: Path) -> None:

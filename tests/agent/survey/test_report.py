@@ -83,14 +83,10 @@ def test_advice_names_what_is_to_be_done(visit: Visit, words: str) -> None:
     assert any(words in line for line in advice(judge([visit], LIMITS), ENGLISH)), advice(judge([visit], LIMITS), ENGLISH)
 
 
-def test_networks_of_one_access_point_are_no_conflict() -> None:
-    lines = advice(judge([one(ap(-50), ap(-50, bssid="aa:00:00:00:01:00"[:-1] + "1"))], LIMITS), ENGLISH)
-    assert not any("both strong" in line for line in lines)
-
-
-def test_faint_neighbours_are_no_conflict() -> None:
-    faint = one(ap(-50, 6, "2.4"), channels=(ChannelUse("2.4", 6, 9, -90.0),))
-    assert not any("shares" in line for line in advice(judge([faint], LIMITS), ENGLISH))
+def test_a_zone_has_one_verdict_the_worst_of_its_networks() -> None:
+    other = dataclasses.replace(one(ap(-50)), ssids=("CSC-Free", "CSC-Staff"))
+    survey = judge([other, dataclasses.replace(one(ap(-70)), zone="Hall")], LIMITS)
+    assert survey.places == {other.zone: "dead", "Hall": "weak"}
 
 
 def test_the_report_speaks_vietnamese() -> None:

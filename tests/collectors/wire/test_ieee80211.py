@@ -44,6 +44,7 @@ def test_every_channel_leads_back_to_its_frequency(frequency: int) -> None:
 def test_channel_without_a_band_is_taken_by_its_number() -> None:
     assert frequency_of(6, "") == 2437
     assert frequency_of(149, "") == 5745
+    assert (frequency_of(37, ""), frequency_of(36, ""), frequency_of(233, "")) == (6135, 5180, 7115)
     assert frequency_of(200, "") == 0
 
 
@@ -82,6 +83,7 @@ def test_bss_load_tells_stations_and_utilization() -> None:
         (element(61, 6, 0x05), 40),
         (element(61, 36, 0x05) + element(192, 1, 42, 0, 0, 0), 80),
         (element(61, 36, 0x05) + element(192, 1, 42, 50, 0, 0), 160),
+        (element(61, 36, 0x05) + element(192, 1, 42, 155, 0, 0), 160),
         (element(255, 36, 0, 0, 2, 0, 0, 0, 1, 2, 7, 0, 0), 80),
     ],
 )
@@ -92,6 +94,7 @@ def test_width_follows_the_operation_elements(octets: bytes, width: int) -> None
 def test_names_are_utf8_else_escaped_and_hidden_ones_empty() -> None:
     assert ssid_text("Một cửa, Sảnh chính".encode()) == "Một cửa, Sảnh chính"
     assert ssid_text(b"caf\xe9") == "caf\\xe9"
+    assert ssid_text("Trung tâm phục vụ".encode()[:-2]) == "Trung tâm phục v\\xe1"
     assert ssid_text(b"a\nb") == "a\\x0ab"
     assert ssid_text(bytes(8)) == ssid_text(b"") == ""
 

@@ -43,6 +43,81 @@ def test_a_scan_is_read_whole() -> None:
     assert (other.ssid, other.channel, other.security, other.associated) == ("", 1, "open", False)
 
 
+SIX_GHZ = """BSS 02:00:00:00:00:02(on wlan0) -- associated
+\tlast seen: 88231.441s [boottime]
+\tfreq: 6135.0
+\tcapability: ESS Privacy (0x0011)
+\tsignal: -49.00 dBm
+\tlast seen: 24 ms ago
+\tInformation elements from Probe Response frame:
+\tSSID: \\x20Ph\\xc3\\xb2ng h\\xe1\\xbb\\x8dp \\xf0\\x9f\\x93\\xb6 \\x5c
+\tCountry: VN\tEnvironment: Indoor only
+\tRSN:\t * Version: 1
+\t\t * Pairwise ciphers: CCMP GCMP-256
+\t\t * Authentication suites: SAE 00-0f-ac:24
+\tReduced Neighbor Report:
+\t\t * BSSID: 02:00:00:00:00:77
+\t\t * Short SSID: 0x12345678
+\tHE Operation:
+\t\tHE Operation Parameters: (0x023ff4)
+\t\t6 Ghz Operation Information: 0x2503271f00
+\t\t\tPrimary Channel: 37
+\t\t\tChannel Width: 80+80 or 160 MHz
+\tEHT Operation:
+\t\tEHT Operation Info: 0x041f3f
+\t\t\tChannel Width: 320 MHz
+\tMulti-Link:
+\t\tMLD MAC: 02:00:00:00:00:f0
+BSS 02:00:00:00:00:03(on wlan0)
+\tfreq: 5745
+\tsignal: -72.00 dBm
+\tSSID: \\x00\\x00\\x00
+\tRSN:\t * Version: 1
+\t\t * Authentication suites: OWE
+\tVHT operation:
+\t\t * channel width: 1 (80 MHz)
+\t\t * center freq segment 1: 155
+\t\t * center freq segment 2: 163
+\tOWE Transition Mode:
+\t\tBSSID: 02:00:00:00:00:04
+\t\tSSID: other
+BSS 02:00:00:00:00:05(on wlan0)
+\tfreq: 2437
+\tsignal: 62/100
+\tcapability: ESS Privacy (0x0011)
+\tSSID: Qu\\xe1n c\\xe0 ph\\xea
+\tHT operation:
+\t\t * primary channel: 6
+\t\t * secondary channel offset: above
+\t\t * STA channel width: 20 MHz
+\tWPA:\t * Version: 1
+\t\t * Authentication suites: IEEE 802.1X
+BSS 02:00:00:00:00:06(on wlan0)
+\tfreq: 2462
+\tsignal: -80.00 dBm
+\tSSID: B
+\tHT operation:
+\t\t * secondary channel offset: below
+\t\t * STA channel width: any
+\tRSN:\t * Version: 1
+\t\t * Authentication suites: IEEE 802.1X/SUITE-B-192
+"""
+
+
+def test_newer_bands_links_and_suites_are_read() -> None:
+    six, hidden, latin, enterprise = parse(SIX_GHZ)
+    assert (six.ssid, six.band, six.channel, six.width_mhz) == (" Phòng họp 📶 \\", "6", 37, 320)
+    assert (six.security, six.signal_dbm, six.age, six.associated) == ("wpa3", -49.0, 0.024, True)
+    assert (hidden.ssid, hidden.channel, hidden.width_mhz, hidden.security) == ("", 149, 160, "owe")
+    assert (latin.ssid, latin.signal_dbm, latin.width_mhz, latin.security) == (
+        "Qu\\xe1n c\\xe0 ph\\xea",
+        None,
+        20,
+        "wpa-enterprise",
+    )
+    assert (enterprise.width_mhz, enterprise.security) == (40, "wpa3-enterprise")
+
+
 def reference(path: Path) -> list[dict[str, object]]:
     """Address, frequency, signal and name of each network as the JSON beside a recording gives them (jc moves their keys)."""
 

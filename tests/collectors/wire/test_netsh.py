@@ -106,6 +106,151 @@ def test_the_interface_joined_is_read_in_the_layout_of_each_language(language: s
     assert told == ("Một cửa", "02:00:00:00:00:01", 149, -65.0, "wpa2", True)
 
 
+ELSEWHERE = {
+    "Japanese": (
+        "ネットワークの種類",
+        "認証",
+        "オープン",
+        "暗号化",
+        "なし",
+        "シグナル",
+        "83%",
+        "無線の種類",
+        "バンド",
+        "5 GHz",
+        "チャネル",
+    ),
+    "Korean": ("네트워크 종류", "인증", "개방형", "암호화", "없음", "신호", "83%", "라디오 종류", "대역", "5GHz", "채널"),
+    "Russian": (
+        "Тип сети",
+        "Проверка подлинности",
+        "Открыть",
+        "Шифрование",
+        "Нет",
+        "Сигнал",
+        "83%",
+        "Тип радио",
+        "Диапазон",
+        "5 ГГц",
+        "Канал",
+    ),
+    "Turkish": (
+        "Ağ türü",
+        "Kimlik denetimi",
+        "Serbest",
+        "Şifreleme",
+        "Yok",
+        "Sinyal",
+        "%83",
+        "Radyo türü",
+        "Bant",
+        "5 GHz",
+        "Kanal",
+    ),
+    "Arabic": ("نوع الشبكة", "المصادقة", "مفتوح", "التشفير", "بلا", "الإشارة", "٨٣٪", "نوع الراديو", "النطاق", "5 GHz", "القناة"),
+    "Chinese": ("网络类型", "身份验证", "开放式", "加密", "无", "信号", "83%", "无线电类型", "波段", "5 GHz", "通道"),
+}
+"""Labels and translated values of an open network, as these languages have them or might."""
+
+
+@pytest.mark.parametrize("language", ELSEWHERE)
+def test_an_open_network_and_its_load_are_told_without_knowing_a_word_of_the_language(language: str) -> None:
+    kind, authentication, opened, cipher, none, signal, percent, radio, band, unit, channel = ELSEWHERE[language]
+    text = f"""
+SSID 12 : Sảnh 📶
+    {kind} : Infrastructure
+    {authentication} : {opened}
+    {cipher} : {none}
+    BSSID 1 : 02:00:00:00:00:0A
+         {signal} : {percent}
+         {radio} : 802.11ax
+         {band} : {unit}
+         {channel} : 44
+         {kind}:
+             {kind}:  7
+             {kind}:  51 (20 %)
+             {kind}:  0 (0 us/s)
+         {kind} (Mbps) : 6 12 24
+"""
+    (bss,) = parse(text)
+    told = (bss.ssid, bss.bssid, bss.band, bss.channel, bss.signal_dbm, bss.security, bss.stations, bss.load)
+    assert told == ("Sảnh 📶", "02:00:00:00:00:0a", "5", 44, -58.5, "open", 7, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("authentication", "cipher", "security"),
+    [
+        ("Mở", "WEP", "wep"),
+        ("Chia sẻ", "WEP", "wep"),
+        ("WPA2-Doanh nghiệp", "CCMP", "wpa2-enterprise"),
+        ("WPA2 - 企业", "CCMP", "wpa2-enterprise"),
+        ("WPA3-エンタープライズ", "GCMP-256", "wpa3-enterprise"),
+        ("WPA3-Personal  (H2E)", "CCMP", "wpa3"),
+        ("OWE", "CCMP", "owe"),
+        ("未知", "TKIP", "wpa"),
+        ("未知", "CCMP", "wpa2"),
+    ],
+)
+def test_security_is_told_by_authentication_and_cipher_together(authentication: str, cipher: str, security: str) -> None:
+    text = f"SSID 1 : A\n a : b\n c : {authentication}\n d : {cipher}\n BSSID 1 : 02:00:00:00:00:01\n e : 60%\n"
+    (bss,) = parse(text)
+    assert bss.security == security
+
+
+WINDOWS_11 = """
+    Tên                    : Wi-Fi
+    Mô tả                  : Bộ điều hợp Wi-Fi 7
+    GUID                   : 00000000-1111-2222-3333-444444444444
+    Địa chỉ vật lý         : 06:00:00:00:00:99
+    Trạng thái             : đã kết nối
+    SSID                   : Một cửa
+    AP BSSID               : 02:00:00:00:00:01
+    Băng tần               : 6 GHz
+    Kênh                   : 5
+    Connected Akm-cipher   : [ akm = 00-0f-ac:05, cipher = 00-0f-ac:04 ]
+    Loại mạng              : Cơ sở hạ tầng
+    Loại vô tuyến          : 802.11be
+    Xác thực               : WPA3-Tổ chức
+    Mật mã                 : CCMP
+    Chế độ kết nối         : Tự động
+    Tốc độ nhận (Mbps)     : 574
+    Tín hiệu               : 78%
+    Rssi                   : -63
+    Hồ sơ                  : Một cửa
+"""
+
+
+def test_the_layout_of_windows_11_is_read_with_band_before_radio_and_the_key_suite_in_it() -> None:
+    (bss,) = parse(WINDOWS_11)
+    told = (bss.ssid, bss.bssid, bss.band, bss.channel, bss.signal_dbm, bss.security, bss.associated)
+    assert told == ("Một cửa", "02:00:00:00:00:01", "6", 5, -63.0, "wpa3-enterprise", True)
+
+
+def test_each_link_of_a_computer_joined_by_several_is_an_access_point() -> None:
+    links = """    MLD AP BSSID           : 02:00:00:00:00:f0
+        LinkID: 0, Local: 06:00:00:00:00:a1, AP: 02:00:00:00:00:f1, RSSI: -53, Channel: 48, Band: 5 GHz, BW: 80
+        LinkID: 2, Local: 06:00:00:00:00:a2, AP: 02:00:00:00:00:f2, RSSI: -71, Channel: 37, Band: 6 GHz, BW: 160
+"""
+    start, rest = WINDOWS_11.split("    AP BSSID               : 02:00:00:00:00:01\n")
+    kept = rest.partition("    Loại mạng")
+    found = parse(start + links + kept[1] + kept[2].replace("    Rssi                   : -63\n", ""))
+    told = [(bss.ssid, bss.bssid, bss.band, bss.channel, bss.signal_dbm, bss.width_mhz, bss.security) for bss in found]
+    assert told == [
+        ("Một cửa", "02:00:00:00:00:f1", "5", 48, -53.0, 80, "wpa3"),
+        ("Một cửa", "02:00:00:00:00:f2", "6", 37, -71.0, 160, "wpa3"),
+    ]
+
+
+def test_an_interface_that_is_joined_to_nothing_gives_nothing_and_its_own_address_never_counts() -> None:
+    assert parse("    GUID : 0\n    Địa chỉ vật lý : 06:00:00:00:00:99\n    Trạng thái : đã ngắt kết nối\n    SSID :\n") == []
+    assert parse("    Physical address : 06:00:00:00:00:99\n") == []
+
+
+def test_an_interface_pasted_without_its_first_lines_is_read() -> None:
+    (bss,) = parse(WINDOWS_11.partition("Trạng thái")[2])
+    assert (bss.ssid, bss.associated) == ("Một cửa", True)
+
+
 def test_dbm_printed_by_newer_windows_is_preferred_to_the_percentage() -> None:
     assert parse(VIETNAMESE)[1].signal_dbm == -52
     swapped = VIETNAMESE.replace("Tín hiệu           : 90%\n         Rssi               : -52", "Rssi : -52\n Tín hiệu : 90%")
