@@ -7,8 +7,7 @@ from typing import Any
 
 from agent import __version__
 from agent.province.backends import Backend, service
-from agent.province.bundles import hub_user
-from agent.province.inventory import Inventory
+from agent.province.inventory import Inventory, hub_user
 from agent.province.series import HEAD, dump
 
 
