@@ -221,6 +221,7 @@ def hub_bundle(inventory: Inventory) -> Bundle:
     return Bundle("hub", user, HEAD + dump(config), {})
 
 
-def install_script(template: str, bundle: Bundle) -> str:
-    """`install.sh` of a bundle."""
-    return Template(template).substitute(user=bundle.user, files=" ".join(sorted(["password", "ca.crt", *bundle.secrets])))
+def install_script(template: str, unit: str, bundle: Bundle) -> str:
+    """`install.sh` of a bundle; `unit` is the service as packages install it, whose user owns the secrets."""
+    files = " ".join(sorted(["password", "ca.crt", *bundle.secrets]))
+    return Template(template).substitute(user=bundle.user, files=files, unit=unit)

@@ -2,7 +2,7 @@
 
 Nothing rendered is edited. Where the containers of `docker-compose.yml` mount a folder, the same folder of the tree is
 named; host names of the deployment are in the centre's hosts file; Prometheus and Alertmanager get the flags that the
-compose file gives them. Nginx alone is older here than `http2 on`, which agents do not use.
+compose file gives them.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class Bench:
             timeout=30,
         )
         front = (self.tree / "front/nginx.conf").read_text(encoding="utf-8")
-        front = front.replace("http2 on;", "").replace("/etc/nginx/tls", str(self.tree / "front/tls"))
+        front = front.replace("/etc/nginx/tls", str(self.tree / "front/tls"))
         self.servers["front"] = services.nginx(self.centre, front, ready=(HUB, 9443), name="front")
 
     def _command(self, program: str, flags: list[str]) -> list[str]:
