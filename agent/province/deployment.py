@@ -139,8 +139,13 @@ def notify_config(inventory: Inventory) -> str:
         "listen": "0.0.0.0:9796",
         "api": inventory.notify.zalo.api,
         "token_file": "/etc/commune-notify/zalo-token",
+        "password_file": "/etc/commune-notify/password",
+        "timezone": inventory.service_hours.timezone,
         "state_file": "/data/incidents.json",
-        "deadman": {"after": "5m", "chats": [{"id": contact.zalo, "lang": contact.lang} for contact in chats]},
+        "deadman": {
+            "after": "5m",
+            "chats": [{"id": contact.zalo, "lang": contact.lang or inventory.notify.lang} for contact in chats],
+        },
     }
     return HEAD + dump(config)
 

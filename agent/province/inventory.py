@@ -125,7 +125,8 @@ class Contact(Settings, frozen=True):
     """Chat id at the Zalo bot; the person has to write to the bot once to have one."""
     phone: str | None = None
     communes: tuple[Code, ...] = ()
-    lang: Literal["vi", "en"] = "vi"
+    lang: Literal["vi", "en"] | None = None
+    """Null: that of `notify`."""
 
 
 class Email(Settings, frozen=True):
@@ -150,6 +151,8 @@ class Webhook(Settings, frozen=True):
     name: Slug
     url: Url
     severities: tuple[Literal["page", "ticket"], ...] = ("page", "ticket")
+    token: bool = False
+    """It wants a bearer token: the file `secrets/webhook-NAME` that you write."""
 
 
 class Notify(Settings, frozen=True):

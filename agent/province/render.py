@@ -176,6 +176,8 @@ def _people(tree: Tree, inventory: Inventory, backend: Backend, vault: Vault) ->
         tree.add(f"alertmanager/templates/{item.name}", item.read_text(encoding="utf-8"))
     if inventory.notify.zalo is not None:
         tree.add("notify/notify.yaml", deployment.notify_config(inventory))
+        tree.add("notify/password", vault.password("notify") + "\n", _SECRET)
+        tree.add("alertmanager/secrets/notify.password", vault.password("notify") + "\n", _SECRET)
     for path, text in deployment.grafana_files(inventory, backend).items():
         tree.add(path, text)
     for item in _folder("grafana", ".json"):
@@ -204,6 +206,9 @@ def _handwritten(tree: Tree, inventory: Inventory, out: Path) -> tuple[str, ...]
         wanted.append(("zalo-token", "notify/zalo-token"))
     if inventory.notify.email is not None and inventory.notify.email.username is not None:
         wanted.append(("smtp-password", "alertmanager/secrets/smtp-password"))
+    wanted += [
+        (f"webhook-{hook.name}", f"alertmanager/secrets/webhook-{hook.name}") for hook in inventory.notify.webhooks if hook.token
+    ]
     missing = []
     for name, target in wanted:
         path = out / "secrets" / name
