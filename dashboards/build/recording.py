@@ -136,7 +136,7 @@ PART_ORDER = tuple(_PARTS)
 
 SCORE = Group(
     "score",
-    30,
+    15,
     (
         *(Record("commune:serving_part", _PARTS[reason], {"reason": reason}) for reason in PART_ORDER),
         Record("commune:serving_score", "floor(min by (province, commune) (commune:serving_part))"),

@@ -30,6 +30,8 @@ RENDERED = {
     "commune_expected_agent",
     "commune_expected_link",
     "commune_expected_device",
+    "commune_carrier_info",
+    "commune_contact_info",
 }
 ALWAYS = {"Deadman"}
 
