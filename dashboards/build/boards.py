@@ -22,6 +22,38 @@ def with_name(expression: str) -> str:
     return f"({expression}) * {NAMED}"
 
 
+def alerts(selector: str) -> Panel:
+    """What fires now, pages first."""
+    firing = f'ALERTS{{alertstate="firing", severity=~"page|ticket", {selector}}}'
+    return Panel(
+        "table",
+        ("Đang báo động", "Alerts now"),
+        (
+            "Cảnh báo đang có, khẩn trước; kể cả những cái mà một cảnh báo rộng hơn đã giải thích và không gửi đi nữa.",
+            "What fires now, pages first; also what a wider alert explains, of which nobody is told any more.",
+        ),
+        (
+            Query(
+                f"sort_desc(count by (alertname, severity, name, area, carrier, link, target, commune) ({firing}))",
+                column="Số / Count",
+            ),
+        ),
+        "short",
+        PLAIN,
+        columns=(
+            ("severity", "Mức / Severity"),
+            ("alertname", "Cảnh báo / Alert"),
+            ("name", "Điểm / Site"),
+            ("commune", "Mã / Code"),
+            ("area", "Khu vực / Area"),
+            ("carrier", "Nhà mạng / Carrier"),
+            ("link", "Đường / Line"),
+            ("target", "Cổng / Service"),
+        ),
+        sort="Mức / Severity",
+    )
+
+
 PROVINCE = Board(
     "commune-province",
     ("Toàn tỉnh", "Province overview"),
@@ -91,11 +123,15 @@ PROVINCE = Board(
                     (
                         Query(f"max by (commune) (commune_site_latitude_degrees{{{P}}})", column="latitude"),
                         Query(f"max by (commune) (commune_site_longitude_degrees{{{P}}})", column="longitude"),
-                        Query(f"min by (commune) (commune:serving_score{{{P}}})", column="score"),
+                        Query(
+                            f"min by (commune) (commune:serving_score{{{P}}}) * on (commune) group_left (commune_name) "
+                            f'(max by (commune, commune_name) (commune_site_info{{instance="", {P}}}))',
+                            column="score",
+                        ),
                     ),
                     "short",
                     SCORE,
-                    columns=(("commune", "commune"),),
+                    columns=(("commune_name", "name"), ("commune", "commune")),
                 ),
                 Panel(
                     "table",
@@ -123,6 +159,7 @@ PROVINCE = Board(
                 ),
             ),
         ),
+        (("Đang báo động", "Alerts now"), (alerts(P),)),
         (
             ("Theo thời gian", "Over time"),
             (
@@ -174,6 +211,8 @@ PROVINCE = Board(
         ),
     ),
     variables=("province",),
+    kept=("commune", "site"),
+    refresh="30s",
 )
 
 COMMUNE = Board(
@@ -277,7 +316,57 @@ COMMUNE = Board(
                 ),
             ),
         ),
+        (
+            ("Chi tiết", "Details"),
+            (
+                alerts(S),
+                Panel(
+                    "table",
+                    ("Đường truyền", "Lines"),
+                    (
+                        "Từng đường: đang chạy, mất gói, trễ và mức dùng chiều tải xuống.",
+                        "Each line: whether it works, its loss and delay, and how full its download is.",
+                    ),
+                    (
+                        Query(
+                            f"commune:link_up{{{S}}} * on ({SITE}, link) group_left (carrier) commune_expected_link{{{S}}}",
+                            column="Chạy / Up",
+                        ),
+                        Query(f"commune:link_loss:ratio5m{{{S}}}", column="Mất gói / Loss"),
+                        Query(f"commune:link_rtt_seconds:mean15m{{{S}}}", column="Trễ / Delay"),
+                        Query(f'commune:link_utilization:mean15m{{{S}, direction="download"}}', column="Đang dùng / In use"),
+                    ),
+                    "short",
+                    UP,
+                    size=(16, 8),
+                    columns=(
+                        ("commune", "Mã / Code"),
+                        ("site", "Điểm / Site"),
+                        ("link", "Đường / Line"),
+                        ("carrier", "Nhà mạng / Carrier"),
+                    ),
+                    units=(
+                        ("Chạy / Up", "short", UP),
+                        ("Mất gói / Loss", "percentunit", LOSS),
+                        ("Trễ / Delay", "s", DELAY),
+                        ("Đang dùng / In use", "percentunit", USE),
+                    ),
+                    sort="Chạy / Up",
+                ),
+                Panel(
+                    "table",
+                    ("Gọi ai", "Whom to call"),
+                    ("Đầu mối của xã, theo danh mục.", "The commune's contacts, from the inventory."),
+                    (Query(f"commune_contact_info{{{C}}}", column="Có / There"),),
+                    "short",
+                    PLAIN,
+                    size=(8, 8),
+                    columns=(("commune", "Mã / Code"), ("contact", "Đầu mối / Contact"), ("phone", "Điện thoại / Phone")),
+                ),
+            ),
+        ),
     ),
+    refresh="30s",
 )
 
 UPLINKS = Board(
