@@ -101,7 +101,7 @@ def _listen(listen: str, fail: Fail) -> None:
     host, _, port = listen.rpartition(":")
     if not 0 < int(port) < 65536:
         fail("listen", "{} is no port; write 1 to 65535", port)
-    if host.startswith("[") and not _is_address(host.strip("[]")):
+    if host.startswith("[") and not is_address(host.strip("[]")):
         fail("listen", "{} is no IPv6 address; write one such as [::1]", host)
 
 
@@ -111,21 +111,28 @@ def _links(settings: AgentSettings, fail: Fail, *, devices_known: bool) -> None:
     devices = [device.name for device in settings.kinds["snmp"].devices]
     for index, link in enumerate(links):
         where = f"links[{index}]"
-        if link.quorum > max(1, len(link.beacons)):
-            fail(f"{where}.quorum", f"{{}} of {len(link.beacons)} beacons can never answer; write fewer", link.quorum)
-        if link.gateway not in (None, "auto") and not _is_address(link.gateway):
-            fail(f"{where}.gateway", "{} is no IP address; write one, or auto, or null for none", link.gateway)
-        for number, beacon in enumerate(link.beacons):
-            if not _is_address(beacon):
-                fail(
-                    f"{where}.beacons[{number}]",
-                    "{} is no IP address; write one, since a beacon must not depend on a resolver",
-                    beacon,
-                )
-        if link.port is not None and link.device is None:
-            fail(f"{where}.port", "a port of which device? write the key device")
+        check_link(where, link, fail)
         if link.device is not None and link.device != "self" and devices_known:
             _known(f"{where}.device", "device", link.device, devices, fail)
+
+
+def check_link(where: str, link: Any, fail: Fail) -> None:
+    """What one link (`LinkSettings`, or the inventory's `SiteLink`) may not say."""
+    if link.quorum > max(1, len(link.beacons)):
+        fail(f"{where}.quorum", f"{{}} of {len(link.beacons)} beacons can never answer; write fewer", link.quorum)
+    if link.gateway not in (None, "auto") and not is_address(link.gateway):
+        fail(f"{where}.gateway", "{} is no IP address; write one, or auto, or null for none", link.gateway)
+    check_beacons(where, link.beacons, fail)
+    if link.port is not None and link.device is None:
+        fail(f"{where}.port", "a port of which device? write the key device")
+
+
+def check_beacons(where: str, beacons: Iterable[str], fail: Fail) -> None:
+    """Beacons are addresses."""
+    for number, beacon in enumerate(beacons):
+        if not is_address(beacon):
+            message = "{} is no IP address; write one, since a beacon must not depend on a resolver"
+            fail(f"{where}.beacons[{number}]", message, beacon)
 
 
 def _targets(section: str, settings: AgentSettings, fail: Fail, *, links_known: bool) -> None:
@@ -186,7 +193,8 @@ def _known(path: str, what: str, name: str, known: Iterable[str], fail: Fail) ->
         )
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

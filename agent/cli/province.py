@@ -73,7 +73,8 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
 @click.option("--user", default="", help="User of basic authentication.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="File with the password.")
 @click.option("--ca-file", type=click.Path(), help="Authority of the server's certificate.")
-def report(*, month: str, url: str, out: Path, user: str, password_file: Path | None, ca_file: str | None) -> None:
+@click.option("--tenant", default="", help="Tenant (X-Scope-OrgID), for Grafana Mimir.")
+def report(*, month: str, url: str, out: Path, user: str, password_file: Path | None, ca_file: str | None, tenant: str) -> None:
     """Write the service-level report of a month: a page and a table per commune, an evidence page per uplink."""
     import time  # noqa: PLC0415
 
@@ -82,7 +83,7 @@ def report(*, month: str, url: str, out: Path, user: str, password_file: Path | 
     try:
         start, _ = pages.bounds(month)
         password = password_file.read_text(encoding="utf-8").strip() if password_file is not None else ""
-        source = pages.Prometheus(url, user, password, ca_file)
+        source = pages.Prometheus(url, user, password, ca_file, tenant)
         found = pages.collect(source, month, time.time())
         try:
             earlier = pages.collect(source, time.strftime("%Y-%m", time.gmtime(start - 5 * 86400)), time.time())

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.hours import Hours, parse_hours
 from agent.province.holidays import closed_days
-from agent.province.inventory import Contact, Inventory
+from agent.province.inventory import Contact, Inventory, Webhook
 from agent.province.series import HEAD, dump, every_site, hours_name, hours_of
 from collectors.site import ServiceHours
 
@@ -114,23 +114,41 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
+_BRIDGE = {
+    "http_config": {"basic_auth": {"username": "alertmanager", "password_file": "/etc/alertmanager/secrets/notify.password"}}
+}
+"""How Alertmanager logs in at the Zalo bridge."""
+
+
+def _hook(hook: Webhook) -> dict[str, Any]:
+    found: dict[str, Any] = {"url": hook.url, "send_resolved": True}
+    if hook.token:
+        found["http_config"] = {"authorization": {"credentials_file": f"/etc/alertmanager/secrets/webhook-{hook.name}"}}
+    return found
+
+
 def _chat_receiver(name: str, contacts: list[Contact], inventory: Inventory, severity: str) -> dict[str, Any]:
     notify = inventory.notify
     receiver: dict[str, Any] = {"name": name}
-    mails = [contact.email for contact in contacts if contact.email is not None]
-    if notify.email is not None and mails:
-        receiver["email_configs"] = [
-            {
-                "to": ", ".join(mails),
-                "send_resolved": True,
-                "headers": {"Subject": f'{{{{ template "commune.subject.{notify.lang}" . }}}}'},
-                "html": f'{{{{ template "commune.mail.{notify.lang}" . }}}}',
-            }
-        ]
-    hooks = [{"url": hook.url, "send_resolved": True} for hook in notify.webhooks if severity in hook.severities]
+    for lang in ("vi", "en"):
+        mails = [contact.email for contact in contacts if contact.email is not None and (contact.lang or notify.lang) == lang]
+        if notify.email is not None and mails:
+            receiver.setdefault("email_configs", []).append(
+                {
+                    "to": ", ".join(mails),
+                    "send_resolved": True,
+                    "headers": {"Subject": f'{{{{ template "commune.subject.{lang}" . }}}}'},
+                    "html": f'{{{{ template "commune.mail.{lang}" . }}}}',
+                }
+            )
+    hooks = [_hook(hook) for hook in notify.webhooks if severity in hook.severities]
     if notify.zalo is not None and severity == "page":
         hooks += [
-            {"url": f"{notify.zalo.bridge}/alerts/{contact.zalo}?lang={contact.lang}", "send_resolved": True}
+            {
+                "url": f"{notify.zalo.bridge}/alerts/{contact.zalo}?lang={contact.lang or notify.lang}",
+                "send_resolved": True,
+                **_BRIDGE,
+            }
             for contact in contacts
             if contact.zalo is not None
         ]
@@ -211,8 +229,8 @@ def alertmanager_config(inventory: Inventory) -> str:
     ticket_routes = _hours_routes(patterns, ("ticket", "nobody"), always=False)
     local_routes, local_receivers = _local(inventory, patterns)
     routes: list[dict[str, Any]] = []
-    watchers = [notify.deadman] if notify.deadman is not None else []
-    watchers += [f"{notify.zalo.bridge}/deadman"] if notify.zalo is not None else []
+    watchers: list[dict[str, Any]] = [{"url": notify.deadman}] if notify.deadman is not None else []
+    watchers += [{"url": f"{notify.zalo.bridge}/deadman", **_BRIDGE}] if notify.zalo is not None else []
     if watchers:
         routes.append(
             {
@@ -266,14 +284,14 @@ def alertmanager_config(inventory: Inventory) -> str:
             _chat_receiver("page", province, inventory, "page"),
             _chat_receiver("ticket", province, inventory, "ticket"),
             *local_receivers,
-            *([{"name": "deadman", "webhook_configs": _signs(watchers)}] if watchers else []),
+            *(
+                [{"name": "deadman", "webhook_configs": [{**hook, "send_resolved": False} for hook in watchers]}]
+                if watchers
+                else []
+            ),
         ],
     }
     return HEAD + dump(config)
-
-
-def _signs(urls: list[str]) -> list[dict[str, Any]]:
-    return [{"url": url, "send_resolved": False} for url in urls]
 
 
 def _local(inventory: Inventory, patterns: dict[str, Hours]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -26,7 +26,9 @@ class Backend:
         holds: the engine's rules may use `keep_firing_for`.
         rules: the folder of the rule files in the tree.
         upstream: where the front hands pushes on to.
-        query: the address that Grafana and reports ask, inside the deployment.
+        query: the address that Grafana asks, inside the deployment.
+        report: how `agent province report` asks it on the server itself, as options.
+        reloads: the containers that read their files again on SIGHUP.
         native_users: the engine itself checks users (else the front does).
         services: its containers, by name.
         files: further files of the tree.
@@ -37,6 +39,8 @@ class Backend:
     rules: Callable[[Inventory], str]
     upstream: Callable[[Inventory], str]
     query: Callable[[Inventory], str]
+    report: Callable[[Inventory], str]
+    reloads: tuple[str, ...]
     native_users: bool
     services: Callable[[Inventory], dict[str, Any]]
     files: Callable[[Inventory], dict[str, str]]
@@ -49,6 +53,11 @@ class Backend:
 def service(image: str, **more: Any) -> dict[str, Any]:
     """A container that comes back by itself and does not fill the disk with its log."""
     return {"image": image, "restart": "unless-stopped", "logging": _LOGGING, **more}
+
+
+def local(port: int) -> list[str]:
+    """A port of the engine for the server's own programs and nobody else, such as the monthly report."""
+    return [f"127.0.0.1:{port}:{port}"]
 
 
 def _months(inventory: Inventory) -> int:
@@ -127,6 +136,7 @@ def _prometheus_services(inventory: Inventory) -> dict[str, Any]:
                 f"--storage.tsdb.retention.time={_days(inventory.server.retention)}",
                 "--query.max-samples=100000000",
             ],
+            ports=local(9090),
             volumes=["./prometheus:/etc/prometheus:ro", "prometheus-data:/data"],
         )
     }
@@ -167,6 +177,7 @@ def _vmalert(inventory: Inventory, read: str, write: str) -> dict[str, Any]:
                 f"-remoteRead.url={read}",
                 f"-remoteWrite.url={write}",
                 "-remoteWrite.flushInterval=1s",
+                "-rule.evalDelay=1s",
                 "-notifier.url=http://alertmanager:9093",
                 "-evaluationInterval=15s",
                 f"-external.label=province={inventory.province.slug}",
@@ -184,10 +195,12 @@ def _single_services(inventory: Inventory) -> dict[str, Any]:
             command=[
                 "-storageDataPath=/data",
                 f"-retentionPeriod={_months(inventory)}",
+                "-dedup.minScrapeInterval=1ms",  # what an agent sends again after an answer that got lost
                 "-search.latencyOffset=1s",
                 "-promscrape.config=/etc/prometheus/prometheus.yml",
                 "-promscrape.config.strictParse=false",
             ],
+            ports=local(8428),
             volumes=["./prometheus:/etc/prometheus:ro", "victoria-data:/data"],
         ),
         **_vmalert(inventory, url, url),
@@ -200,7 +213,7 @@ def _cluster_services(inventory: Inventory) -> dict[str, Any]:
     nodes = {
         store: service(
             "victoriametrics/vmstorage:v1.102.1-cluster",
-            command=["-storageDataPath=/data", f"-retentionPeriod={_months(inventory)}"],
+            command=["-storageDataPath=/data", f"-retentionPeriod={_months(inventory)}", "-dedup.minScrapeInterval=1ms"],
             volumes=[f"{store}-data:/data"],
         )
         for store in stores
@@ -218,6 +231,7 @@ def _cluster_services(inventory: Inventory) -> dict[str, Any]:
                 "-dedup.minScrapeInterval=1ms",
                 "-search.latencyOffset=1s",
             ],
+            ports=local(8481),
         ),
         **_scraper(),
         **_vmalert(
@@ -238,7 +252,7 @@ def _mimir_files(inventory: Inventory) -> dict[str, str]:
         "compactor": {"data_dir": "/data/compactor", "sharding_ring": {"kvstore": {"store": "memberlist"}}},
         "ingester": {"ring": {"replication_factor": 1}},
         "store_gateway": {"sharding_ring": {"replication_factor": 1}},
-        "ruler": {"rule_path": "/data/ruler", "alertmanager_url": "http://alertmanager:9093"},
+        "ruler": {"rule_path": "/data/ruler", "alertmanager_url": "http://alertmanager:9093", "poll_interval": "1m"},
         "ruler_storage": {"backend": "local", "local": {"directory": RULES}},
         "limits": {
             "out_of_order_time_window": _days(inventory.server.out_of_order),
@@ -261,6 +275,7 @@ def _mimir_services(_inventory: Inventory) -> dict[str, Any]:
         "mimir": service(
             "grafana/mimir:2.12.0",
             command=["-config.file=/etc/mimir/mimir.yml"],
+            ports=local(9009),
             volumes=["./mimir:/etc/mimir:ro", f"./rules:{RULES}:ro", "mimir-data:/data"],
         ),
         **_scraper(),
@@ -276,6 +291,10 @@ BACKENDS: dict[str, Backend] = {
             rules=lambda _: "prometheus/rules",
             upstream=lambda _: "https://prometheus:9090/api/v1/write",
             query=lambda _: "https://prometheus:9090",
+            report=lambda _: (
+                "--url https://localhost:9090 --user report --password-file secrets/report.password --ca-file secrets/ca.crt"
+            ),
+            reloads=("prometheus",),
             native_users=True,
             services=_prometheus_services,
             files=_prometheus_files,
@@ -286,6 +305,8 @@ BACKENDS: dict[str, Backend] = {
             rules=lambda _: "rules",
             upstream=lambda _: "http://victoriametrics:8428/api/v1/write",
             query=lambda _: "http://victoriametrics:8428",
+            report=lambda _: "--url http://localhost:8428",
+            reloads=("victoriametrics", "vmalert"),
             native_users=False,
             services=_single_services,
             files=lambda inventory: {
@@ -300,6 +321,8 @@ BACKENDS: dict[str, Backend] = {
             rules=lambda _: "rules",
             upstream=lambda inventory: f"http://vminsert:8480/insert/{_account(inventory)}/prometheus/api/v1/write",
             query=lambda inventory: f"http://vmselect:8481/select/{_account(inventory)}/prometheus",
+            report=lambda inventory: f"--url http://localhost:8481/select/{_account(inventory)}/prometheus",
+            reloads=("scraper", "vmalert"),
             native_users=False,
             services=_cluster_services,
             files=lambda inventory: _scraper_files(
@@ -312,6 +335,8 @@ BACKENDS: dict[str, Backend] = {
             rules=lambda inventory: f"rules/{inventory.province.slug}",
             upstream=lambda _: "http://mimir:9009/api/v1/push",
             query=lambda _: "http://mimir:9009/prometheus",
+            report=lambda inventory: f"--url http://localhost:9009/prometheus --tenant {inventory.province.slug}",
+            reloads=("scraper",),
             native_users=False,
             services=_mimir_services,
             files=_mimir_files,

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from agent.config import ConfigError
-from agent.province.inventory import Commune, Device, Inventory, InventorySite, SiteAgent, SiteLink
+from agent.province.inventory import Commune, Device, Inventory, InventorySite, SiteAgent, SiteLink, hub_user, user_of
 from agent.province.series import HEAD, dump, every_site, hours_of, site_title
 from collectors.snmp import SnmpAuth
 from collectors.wire.units import Rate
@@ -24,16 +24,6 @@ class Bundle:
     user: str
     config: str
     secrets: dict[str, str]
-
-
-def user_of(commune: Commune, site: InventorySite, agent: SiteAgent) -> str:
-    """The name that an agent logs in with."""
-    return f"{commune.code}-{site.id}-{agent.instance}"
-
-
-def hub_user(inventory: Inventory) -> str:
-    """The name that the hub's agent logs in with."""
-    return f"hub-{inventory.hub.instance}"
 
 
 def _remote_write(inventory: Inventory, user: str) -> dict[str, Any]:
@@ -231,6 +221,7 @@ def hub_bundle(inventory: Inventory) -> Bundle:
     return Bundle("hub", user, HEAD + dump(config), {})
 
 
-def install_script(template: str, bundle: Bundle) -> str:
-    """`install.sh` of a bundle."""
-    return Template(template).substitute(user=bundle.user, files=" ".join(sorted(["password", "ca.crt", *bundle.secrets])))
+def install_script(template: str, unit: str, bundle: Bundle) -> str:
+    """`install.sh` of a bundle; `unit` is the service as packages install it, whose user owns the secrets."""
+    files = " ".join(sorted(["password", "ca.crt", *bundle.secrets]))
+    return Template(template).substitute(user=bundle.user, files=files, unit=unit)

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from string import Template
 from typing import Any
+from urllib.parse import urlsplit
 
 from agent import __version__
 from agent.province.backends import Backend, service
-from agent.province.bundles import hub_user
-from agent.province.inventory import Inventory
+from agent.province.inventory import Inventory, hub_user
 from agent.province.series import HEAD, dump
 
 
-def front_config(inventory: Inventory, backend: Backend) -> str:
-    """Nginx before the engine: TLS 1.2 and later, the write path alone, and the runbooks."""
-    upstream = backend.upstream(inventory)
-    lines = [
-        HEAD.rstrip(),
+def certificate_names(inventory: Inventory) -> tuple[str, ...]:
+    """The names of the server's certificate: as agents, browsers and its own programs call it."""
+    grafana = urlsplit(inventory.server.grafana)
+    shown = (grafana.hostname,) if grafana.scheme == "https" and grafana.hostname else ()
+    return tuple(dict.fromkeys((*inventory.server.names, *shown, "prometheus", "localhost")))
+
+
+def _tls_server(port: int) -> list[str]:
+    return [
         "server {",
-        "    listen 9443 ssl;",
-        "    http2 on;",
+        f"    listen {port} ssl;",
         "    ssl_certificate /etc/nginx/tls/server.crt;",
         "    ssl_certificate_key /etc/nginx/tls/server.key;",
         "    ssl_protocols TLSv1.2 TLSv1.3;",
+    ]
+
+
+def front_config(inventory: Inventory, backend: Backend) -> str:
+    """Nginx before the engine: TLS 1.2 and later, the write path alone, the runbooks, and Grafana where it is to have TLS."""
+    upstream = backend.upstream(inventory)
+    lines = [
+        HEAD.rstrip(),
+        *_tls_server(9443),
         "    client_max_body_size 32m;",
         "    access_log off;",
         "    location = /api/v1/write {",
@@ -46,11 +58,29 @@ def front_config(inventory: Inventory, backend: Backend) -> str:
         "    location / { return 404; }",
         "}",
     ]
+    if _grafana_port(inventory) is not None:
+        lines += [
+            *_tls_server(443),
+            "    location / {",
+            "        proxy_pass http://grafana:3000;",
+            "        proxy_http_version 1.1;",
+            "        proxy_set_header Host $http_host;",
+            "        proxy_set_header Upgrade $http_upgrade;",
+            '        proxy_set_header Connection "upgrade";',
+            "    }",
+            "}",
+        ]
     return "\n".join(lines) + "\n"
 
 
+def _grafana_port(inventory: Inventory) -> int | None:
+    """Where the front serves Grafana by TLS; None when it is asked for without."""
+    grafana = urlsplit(inventory.server.grafana)
+    return (grafana.port or 443) if grafana.scheme == "https" else None
+
+
 def grafana_files(inventory: Inventory, backend: Backend) -> dict[str, str]:
-    """Provisioning: one data source, and the folder of dashboards."""
+    """Provisioning: the engine and Alertmanager (its alerts and silences) as data sources, and the folder of dashboards."""
     source: dict[str, Any] = {
         "name": "commune",
         "uid": "commune",
@@ -73,6 +103,14 @@ def grafana_files(inventory: Inventory, backend: Backend) -> dict[str, str]:
     elif backend.name == "mimir":
         source["jsonData"] |= {"httpHeaderName1": "X-Scope-OrgID"}
         source["secureJsonData"] = {"httpHeaderValue1": inventory.province.slug}
+    told: dict[str, Any] = {
+        "name": "alertmanager",
+        "uid": "alertmanager",
+        "type": "alertmanager",
+        "access": "proxy",
+        "url": "http://alertmanager:9093",
+        "jsonData": {"implementation": "prometheus"},
+    }
     provider = {
         "apiVersion": 1,
         "providers": [
@@ -86,7 +124,7 @@ def grafana_files(inventory: Inventory, backend: Backend) -> dict[str, str]:
         ],
     }
     return {
-        "grafana/provisioning/datasources/commune.yml": HEAD + dump({"apiVersion": 1, "datasources": [source]}),
+        "grafana/provisioning/datasources/commune.yml": HEAD + dump({"apiVersion": 1, "datasources": [source, told]}),
         "grafana/provisioning/dashboards/commune.yml": HEAD + dump(provider),
     }
 
@@ -101,8 +139,13 @@ def notify_config(inventory: Inventory) -> str:
         "listen": "0.0.0.0:9796",
         "api": inventory.notify.zalo.api,
         "token_file": "/etc/commune-notify/zalo-token",
+        "password_file": "/etc/commune-notify/password",
+        "timezone": inventory.service_hours.timezone,
         "state_file": "/data/incidents.json",
-        "deadman": {"after": "5m", "chats": [{"id": contact.zalo, "lang": contact.lang} for contact in chats]},
+        "deadman": {
+            "after": "5m",
+            "chats": [{"id": contact.zalo, "lang": contact.lang or inventory.notify.lang} for contact in chats],
+        },
     }
     return HEAD + dump(config)
 
@@ -110,9 +153,12 @@ def notify_config(inventory: Inventory) -> str:
 def compose(inventory: Inventory, backend: Backend) -> str:
     """`docker-compose.yml`."""
     services = backend.services(inventory)
+    port = _grafana_port(inventory)
+    behind = [urlsplit(backend.upstream(inventory)).hostname or "", "grafana"]
     services["alertmanager"] = service(
         "prom/alertmanager:v0.27.0",
         user="0:0",
+        environment={"TZ": inventory.service_hours.timezone},  # the times in mails
         command=["--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/data"],
         volumes=["./alertmanager:/etc/alertmanager:ro", "alertmanager-data:/data"],
     )
@@ -120,12 +166,13 @@ def compose(inventory: Inventory, backend: Backend) -> str:
         "grafana/grafana:10.4.2",
         user="0:0",
         environment={
+            "GF_SERVER_ROOT_URL": inventory.server.grafana,
             "GF_SECURITY_ADMIN_PASSWORD__FILE": "/etc/grafana/secrets/grafana-admin.password",
             "GF_USERS_DEFAULT_LANGUAGE": "vi-VN" if inventory.notify.lang == "vi" else "en-US",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
         },
-        ports=["3000:3000"],
+        ports=["3000:3000"] if port is None else [],
         volumes=[
             "./grafana/provisioning:/etc/grafana/provisioning:ro",
             "./grafana/dashboards:/var/lib/grafana/dashboards:ro",
@@ -135,9 +182,10 @@ def compose(inventory: Inventory, backend: Backend) -> str:
     )
     services["front"] = service(
         "nginx:1.26",
-        ports=[f"{inventory.server.port}:9443"],
+        ports=[f"{inventory.server.port}:9443", *([f"{port}:443"] if port is not None else [])],
+        depends_on={name: {"condition": "service_started", "restart": True} for name in behind},  # it asks their addresses once
         volumes=[
-            "./front/nginx.conf:/etc/nginx/conf.d/default.conf:ro",
+            "./front:/etc/nginx/conf.d:ro",
             "./front/tls:/etc/nginx/tls:ro",
             "./runbooks:/usr/share/commune/runbooks:ro",
         ],
@@ -178,6 +226,9 @@ def readme(template: str, inventory: Inventory, backend: Backend) -> str:
         agents=agents,
         address=f"https://{inventory.server.names[0]}:{inventory.server.port}",
         grafana=inventory.server.grafana,
+        report=backend.report(inventory),
+        reload=" ".join((*backend.reloads, "alertmanager", "hub", "front")),
+        restart="" if inventory.notify.zalo is None else " && docker compose restart notify",
         hub=hub_user(inventory),
         retention=round(inventory.server.retention / 86400),
         zalo_token="" if inventory.notify.zalo is None else "\n- `secrets/zalo-token`",

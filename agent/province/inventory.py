@@ -19,8 +19,8 @@ Code = Annotated[
     str, Meta(pattern="^[0-9]{5}$", description="the administrative code: five digits, quoted, since it may begin with 0")
 ]
 ProvinceCode = Annotated[str, Meta(pattern="^[0-9]{2}$", description="the province's code: two digits, quoted")]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Latitude = Annotated[float, Meta(ge=6, le=24, description="degrees north within Viet Nam, 6 to 24")]
+Longitude = Annotated[float, Meta(ge=102, le=118, description="degrees east within Viet Nam, 102 to 118")]
 Url = Annotated[str, Meta(pattern="^https?://[^/].*$", description="an http:// or https:// URL")]
 Moment = Annotated[
     str,
@@ -125,7 +125,8 @@ class Contact(Settings, frozen=True):
     """Chat id at the Zalo bot; the person has to write to the bot once to have one."""
     phone: str | None = None
     communes: tuple[Code, ...] = ()
-    lang: Literal["vi", "en"] = "vi"
+    lang: Literal["vi", "en"] | None = None
+    """Null: that of `notify`."""
 
 
 class Email(Settings, frozen=True):
@@ -150,6 +151,8 @@ class Webhook(Settings, frozen=True):
     name: Slug
     url: Url
     severities: tuple[Literal["page", "ticket"], ...] = ("page", "ticket")
+    token: bool = False
+    """It wants a bearer token: the file `secrets/webhook-NAME` that you write."""
 
 
 class Notify(Settings, frozen=True):
@@ -189,7 +192,7 @@ class SiteLink(Settings, frozen=True):
     contract: Contract = Contract()
     device: str | None = None
     port: str | None = None
-    hub_address: str | None = None
+    hub_address: Host | None = None
     """The address of the site's router that answers the hub's pings by this line; null behind NAT."""
 
 
@@ -283,3 +286,13 @@ class Inventory(Settings, frozen=True):
     contacts: tuple[Contact, ...] = ()
     notify: Notify = Notify()
     maintenance: tuple[Maintenance, ...] = ()
+
+
+def user_of(commune: Commune, site: InventorySite, agent: SiteAgent) -> str:
+    """The name that an agent logs in with."""
+    return f"{commune.code}-{site.id}-{agent.instance}"
+
+
+def hub_user(inventory: Inventory) -> str:
+    """The name that the hub's agent logs in with."""
+    return f"hub-{inventory.hub.instance}"

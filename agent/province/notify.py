@@ -13,51 +13,30 @@ import contextlib
 import json
 import logging
 import time
+import zoneinfo
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import aiohttp
+import bcrypt
 from aiohttp import web
 from msgspec import Meta
 
+from agent.auth import guard
 from agent.config import ConfigError, read_as
+from agent.province.message import BACK, SILENT, WORDS, compose
 from agent.settings import HostPort
 from agent.tasks import spawn
 from collectors.site import Name, Settings, seconds
 from collectors.wire.units import Duration
 
 log = logging.getLogger(__name__)
-LIMIT = 2000
 _ATTEMPTS = 4
 _FIRST_WAIT = 1.0
+_LONGEST_WAIT = 15.0
+"""Alertmanager gives up on a notification when its group's next turn comes, after a minute."""
 _KEPT = 7 * 86400
-_WORDS = {
-    "vi": {
-        "new": "SỰ CỐ",
-        "update": "CẬP NHẬT",
-        "end": "ĐÃ KHÔI PHỤC",
-        "next": "Việc cần làm",
-        "more": "và {} việc khác",
-        "since": "từ",
-    },
-    "en": {
-        "new": "INCIDENT",
-        "update": "UPDATE",
-        "end": "RECOVERED",
-        "next": "Next step",
-        "more": "and {} more",
-        "since": "since",
-    },
-}
-_SILENT = {
-    "vi": "SỰ CỐ: hệ thống giám sát của tỉnh im lặng từ {} phút. Kiểm tra máy chủ Prometheus và Alertmanager; trong lúc này không có cảnh báo nào.",
-    "en": "INCIDENT: the province's monitoring has been silent for {} minutes. Check Prometheus and Alertmanager; no alarm comes meanwhile.",
-}
-_BACK = {
-    "vi": "ĐÃ KHÔI PHỤC: hệ thống giám sát của tỉnh hoạt động lại.",
-    "en": "RECOVERED: the province's monitoring works again.",
-}
 
 
 class Chat(Settings, frozen=True):
@@ -78,54 +57,29 @@ class NotifySettings(Settings, frozen=True):
     """The bridge's configuration file."""
 
     token_file: str
+    password_file: str | None = None
+    """Alertmanager's password (user `alertmanager`); without one everybody who reaches the port can send."""
     listen: HostPort = "127.0.0.1:9796"
     api: Annotated[str, Meta(pattern="^https?://[^/].*$", description="an http:// or https:// URL")] = (
         "https://bot-api.zaloplatforms.com"
     )
     state_file: str | None = None
     timeout: Duration = seconds(10)
+    timezone: str = "Asia/Ho_Chi_Minh"
     deadman: DeadmanSettings = DeadmanSettings()
 
 
 class DeliveryError(Exception):
-    """Zalo did not take the message; the text says why, without the token."""
+    """Zalo did not take the message; the text says why, without the token.
 
-
-def compose(payload: dict[str, Any], lang: str, *, known: bool) -> str:
-    """The text of one notification of Alertmanager (webhook version 4).
-
-    Args:
-        payload: what Alertmanager sent.
-        lang: `vi` or `en`.
-        known: this incident was told before, so that a firing one is an update.
+    Attributes:
+        again: it may take it later.
+        wanted: the seconds that it wants to be left alone before that.
     """
-    words = _WORDS[lang]
-    alerts = [alert for alert in payload.get("alerts", []) if isinstance(alert, dict)]
-    ended = payload.get("status") == "resolved"
-    head = words["end"] if ended else words["update" if known else "new"]
-    firing = [alert for alert in alerts if alert.get("status") == "firing"] or alerts
-    lines = []
-    for alert in firing:
-        notes = alert.get("annotations", {})
-        text = str(notes.get(f"summary_{lang}") or alert.get("labels", {}).get("alertname", "?"))
-        if not ended and notes.get(f"action_{lang}"):
-            text += f"\n{words['next']}: {notes[f'action_{lang}']}"
-        lines.append(text)
-    link = next(
-        (str(alert["annotations"]["dashboard_url"]) for alert in firing if alert.get("annotations", {}).get("dashboard_url")), ""
-    )
-    return _fitted(f"{head}: ", list(dict.fromkeys(lines)), link, words["more"])
 
-
-def _fitted(head: str, lines: list[str], link: str, more: str) -> str:
-    """As many whole lines as the limit allows, then how many were left out; the link stays."""
-    tail = f"\n{link}" if link else ""
-    for count in range(len(lines), 0, -1):
-        rest = f"\n{more.format(len(lines) - count)}" if count < len(lines) else ""
-        text = head + "\n".join(lines[:count]) + rest + tail
-        if len(text) <= LIMIT:
-            return text
-    return (head + (lines[0] if lines else ""))[: LIMIT - len(tail) - 1] + "…" + tail
+    def __init__(self, message: str, *, again: bool = True, wanted: float = 0.0) -> None:
+        super().__init__(message)
+        self.again, self.wanted = again, wanted
 
 
 class Bridge:
@@ -140,7 +94,12 @@ class Bridge:
     def __init__(self, settings: NotifySettings, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
         self.clock = clock
-        self.token = _token(folder / settings.token_file)
+        self.token = _secret(folder / settings.token_file, "write the bot's token into it")
+        self.users: dict[str, str] = {}
+        if settings.password_file is not None:
+            password = _secret(folder / settings.password_file, "write Alertmanager's password into it")
+            self.users["alertmanager"] = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        self.zone = _zone(settings.timezone)
         self.state_file = folder / settings.state_file if settings.state_file is not None else None
         self.told: dict[str, float] = self._load()
         self.last_sign = clock()
@@ -150,7 +109,7 @@ class Bridge:
 
     def application(self) -> web.Application:
         """The web application: `POST /alerts/<chat>?lang=vi`, `POST /deadman`, `/-/healthy`."""
-        app = web.Application(client_max_size=4 * 2**20)
+        app = web.Application(client_max_size=4 * 2**20, middlewares=[guard(lambda: self.users)])
         app.add_routes(
             [
                 web.post("/alerts/{chat}", self._alerts),
@@ -179,16 +138,17 @@ class Bridge:
             status = payload["status"]
         except (ValueError, KeyError, TypeError):
             return web.Response(status=400, text="not an Alertmanager webhook (version 4)\n")
-        if lang not in _WORDS:
+        if lang not in WORDS:
             return web.Response(status=400, text="lang is vi or en\n")
         known = key in self.told
         if status == "resolved" and not known:
             return web.Response(text="never told, so nothing to take back\n")
         try:
-            await self.send(request.match_info["chat"], compose(payload, lang, known=known))
+            await self.send(request.match_info["chat"], compose(payload, lang, self.zone, known=known))
         except DeliveryError as error:
-            log.warning("not delivered; Alertmanager will try again", extra={"error": str(error)})
-            return web.Response(status=503, text=f"{error}\n")
+            log.warning("not delivered", extra={"error": str(error), "again": error.again})
+            # On 5xx Alertmanager tries again at once; of a refusal it tells, and comes back with the group's next turn.
+            return web.Response(status=503 if error.again else 422, text=f"{error}\n")
         if status == "resolved":
             del self.told[key]
         else:
@@ -200,7 +160,7 @@ class Bridge:
         self.last_sign = self.clock()
         if self.silent:
             self.silent = False
-            await self._tell_all(_BACK)
+            await self._tell_all(BACK)
         return web.Response(text="noted\n")
 
     async def _watch(self) -> None:
@@ -209,7 +169,7 @@ class Bridge:
             await asyncio.sleep(min(after / 4, 15.0))
             if not self.silent and self.clock() - self.last_sign > after:
                 self.silent = True
-                await self._tell_all({lang: text.format(round(after / 60)) for lang, text in _SILENT.items()})
+                await self._tell_all({lang: text.format(round(after / 60)) for lang, text in SILENT.items()})
 
     async def _tell_all(self, texts: dict[str, str]) -> None:
         for chat in self.settings.deadman.chats:
@@ -229,29 +189,32 @@ class Bridge:
             raise DeliveryError(message)
         wait = self.first_wait
         for attempt in range(_ATTEMPTS):
-            reason, again = await self._try(self.session, chat, text)
-            if reason is None:
-                return
-            if not again or attempt == _ATTEMPTS - 1:
-                raise DeliveryError(reason)
-            await asyncio.sleep(wait)
+            try:
+                return await self._try(self.session, chat, text)
+            except DeliveryError as error:
+                if not error.again or attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(max(wait, error.wanted))
             wait *= 2
-        return
+        return None
 
-    async def _try(self, session: aiohttp.ClientSession, chat: str, text: str) -> tuple[str | None, bool]:
-        """None when delivered, else why not and whether another try makes sense."""
+    async def _try(self, session: aiohttp.ClientSession, chat: str, text: str) -> None:
         url = f"{self.settings.api.rstrip('/')}/bot{self.token}/sendMessage"
         try:
             async with session.post(url, json={"chat_id": chat, "text": text}) as answer:
                 body = await answer.json(content_type=None)
                 if answer.status < 300 and isinstance(body, dict) and body.get("ok") is True:
-                    return None, False
-                said = str(body.get("description", "")) if isinstance(body, dict) else ""
-                again = answer.status in {408, 429} or answer.status >= 500
-                return f"Zalo answered {answer.status} {said}".replace(self.token, "<token>").strip(), again
+                    return
+                found = body if isinstance(body, dict) else {}
+                said = f"Zalo answered {answer.status} {found.get('description', '')}".replace(self.token, "<token>").strip()
+                codes = {answer.status, found.get("error_code")}
+                again = bool(codes & {408, 429}) or answer.status >= 500
+                wanted = answer.headers.get("Retry-After", "")
+                raise DeliveryError(said, again=again, wanted=min(float(wanted), _LONGEST_WAIT) if wanted.isdigit() else 0.0)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             # Their text may hold the address, and the address holds the token.
-            return f"Zalo cannot be reached: {type(error).__name__}", True
+            message = f"Zalo cannot be reached: {type(error).__name__}"
+            raise DeliveryError(message) from None
 
     def _load(self) -> dict[str, float]:
         if self.state_file is None:
@@ -274,11 +237,19 @@ async def _healthy(_request: web.Request) -> web.Response:
     return web.Response(text="ok\n")
 
 
-def _token(path: Path) -> str:
+def _secret(path: Path, advice: str) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror}; write the bot's token into it"
+        message = f"{path}: cannot be read: {error.strerror}; {advice}"
+        raise ConfigError([message]) from None
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        message = f"timezone: {name} is no time zone; write one such as Asia/Ho_Chi_Minh"
         raise ConfigError([message]) from None
 
 

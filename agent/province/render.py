@@ -22,7 +22,6 @@ from agent.province.vault import Vault
 
 _LIST = ".rendered"
 _SECRET = 0o600
-_INTERNAL_NAMES = ("prometheus", "localhost")
 
 
 @dataclass
@@ -135,7 +134,7 @@ def _folder(name: str, suffix: str) -> list[Traversable]:
 
 def _engine(tree: Tree, inventory: Inventory, backend: Backend, vault: Vault, bundles: list[Bundle]) -> None:
     authority = vault.authority(f"commune-agent {inventory.province.slug}")
-    certificate, key = vault.server((*inventory.server.names, *_INTERNAL_NAMES))
+    certificate, key = vault.server(deployment.certificate_names(inventory))
     users = {bundle.user: vault.hash(bundle.user) for bundle in bundles}
     if backend.native_users:
         users |= {name: vault.hash(name) for name in ("grafana", "prometheus", "report")}
@@ -149,7 +148,8 @@ def _engine(tree: Tree, inventory: Inventory, backend: Backend, vault: Vault, bu
         tree.add("prometheus/tls/server.key", key, _SECRET)
         tree.add("prometheus/secrets/prometheus.password", vault.password("prometheus") + "\n", _SECRET)
     else:
-        tree.add("front/tls/users", "".join(f"{user}:{stored}\n" for user, stored in sorted(users.items())), _SECRET)
+        # Nginx reads it as another user than its own files; hashes of 32 random characters give nothing away.
+        tree.add("front/tls/users", "".join(f"{user}:{stored}\n" for user, stored in sorted(users.items())))
     tree.add("front/tls/ca.crt", authority)
     tree.add("front/tls/server.crt", certificate)
     tree.add("front/tls/server.key", key, _SECRET)
@@ -176,6 +176,8 @@ def _people(tree: Tree, inventory: Inventory, backend: Backend, vault: Vault) ->
         tree.add(f"alertmanager/templates/{item.name}", item.read_text(encoding="utf-8"))
     if inventory.notify.zalo is not None:
         tree.add("notify/notify.yaml", deployment.notify_config(inventory))
+        tree.add("notify/password", vault.password("notify") + "\n", _SECRET)
+        tree.add("alertmanager/secrets/notify.password", vault.password("notify") + "\n", _SECRET)
     for path, text in deployment.grafana_files(inventory, backend).items():
         tree.add(path, text)
     for item in _folder("grafana", ".json"):
@@ -187,12 +189,12 @@ def _people(tree: Tree, inventory: Inventory, backend: Backend, vault: Vault) ->
 
 def _bundles(tree: Tree, bundles: list[Bundle], vault: Vault) -> None:
     authority = vault.authority("")
-    template = _data("deploy/install.sh.tmpl")
+    template, unit = _data("deploy/install.sh.tmpl"), _data("deploy/commune-agent.service")
     for bundle in bundles:
         tree.add(f"{bundle.folder}/agent.yaml", bundle.config)
         tree.add(f"{bundle.folder}/ca.crt", authority)
         tree.add(f"{bundle.folder}/password", vault.password(bundle.user) + "\n", _SECRET)
-        tree.add(f"{bundle.folder}/install.sh", install_script(template, bundle), 0o755)
+        tree.add(f"{bundle.folder}/install.sh", install_script(template, unit, bundle), 0o755)
         for name, text in bundle.secrets.items():
             tree.add(f"{bundle.folder}/{name}", text, _SECRET)
 
@@ -204,6 +206,9 @@ def _handwritten(tree: Tree, inventory: Inventory, out: Path) -> tuple[str, ...]
         wanted.append(("zalo-token", "notify/zalo-token"))
     if inventory.notify.email is not None and inventory.notify.email.username is not None:
         wanted.append(("smtp-password", "alertmanager/secrets/smtp-password"))
+    wanted += [
+        (f"webhook-{hook.name}", f"alertmanager/secrets/webhook-{hook.name}") for hook in inventory.notify.webhooks if hook.token
+    ]
     missing = []
     for name, target in wanted:
         path = out / "secrets" / name

@@ -102,6 +102,16 @@ def _site_rules(inventory: Inventory, commune: Commune, site: InventorySite) -> 
         )
 
 
+def _people_rules(inventory: Inventory) -> Iterator[Rule]:
+    """Whom to call, for the next steps that alerts name."""
+    where = {"province": inventory.province.slug}
+    for carrier in inventory.carriers:
+        yield _one("commune_carrier_info", **where, carrier=carrier.name, title=carrier.title, desk=carrier.desk)
+    for contact in inventory.contacts:
+        for code in contact.communes:
+            yield _one("commune_contact_info", **where, commune=code, contact=contact.name, phone=contact.phone or "")
+
+
 def hours_expression(hours: Hours) -> str:
     """PromQL that is 1 while an office of these hours is open, else 0; the zone has no daylight saving time."""
     offset = datetime.datetime(2026, 1, 1, tzinfo=hours.zone).utcoffset() or datetime.timedelta()
@@ -179,7 +189,7 @@ def inventory_rules(inventory: Inventory) -> str:
     )
     sites = [rule for pair in every_site(inventory) for rule in _site_rules(inventory, *pair)]
     groups: list[dict[str, Any]] = [
-        {"name": "inventory", "interval": "60s", "rules": [hub, *sites]},
+        {"name": "inventory", "interval": "60s", "rules": [hub, *sites, *_people_rules(inventory)]},
         {"name": "hours", "interval": "30s", "rules": list(_hours_rules(inventory))},
     ]
     maintenance = list(_maintenance_rules(inventory))

@@ -96,7 +96,7 @@ class Vault:
         return certificate.read_text()
 
     def server(self, names: tuple[str, ...]) -> tuple[str, str]:
-        """Certificate and key (PEM) of the monitoring server, made anew when its names changed or on demand."""
+        """Certificate and key (PEM) of the monitoring server: the certificate anew when its names changed, both on demand."""
         authority = self.authority("commune-agent")
         certificate_file, key_file = self.folder / "server.crt", self.folder / "server.key"
         if certificate_file.exists() and key_file.exists() and not self.renew:
@@ -105,11 +105,9 @@ class Vault:
             if list(alternatives) == _names(names):
                 return certificate_file.read_text(), key_file.read_text()
         issuer = x509.load_pem_x509_certificate(authority.encode())
-        issuer_key = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), None)
-        if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-            message = f"{self.folder / 'ca.key'}: not an elliptic-curve key; restore the one that was made here"
-            raise TypeError(message)
-        key = ec.generate_private_key(ec.SECP256R1())
+        issuer_key = _private((self.folder / "ca.key").read_text(), self.folder / "ca.key")
+        kept_key = None if self.renew else self._read(key_file)
+        key = ec.generate_private_key(ec.SECP256R1()) if kept_key is None else _private(kept_key, key_file)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
         builder = (
             _dated(subject, issuer.subject, key.public_key(), _SERVER_DAYS)
@@ -118,7 +116,8 @@ class Vault:
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         )
-        self._write(key_file, _pem(key))
+        if kept_key is None:
+            self._write(key_file, _pem(key))
         signed = builder.sign(issuer_key, hashes.SHA256())
         self._write(certificate_file, signed.public_bytes(serialization.Encoding.PEM).decode())
         return certificate_file.read_text(), key_file.read_text()
@@ -166,3 +165,11 @@ def _dated(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+
+
+def _private(text: str, path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(text.encode(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        message = f"{path}: not an elliptic-curve key; restore the one that was made here"
+        raise TypeError(message)
+    return key

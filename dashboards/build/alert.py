@@ -69,6 +69,19 @@ class AlertGroup:
     alerts: tuple[Alert, ...]
 
 
-def count_query(expression: str) -> str:
-    """A template that prints the first value of a query, 0 without one."""
-    return f'{{{{ with query (printf "{expression}" $labels.province $labels.carrier) }}}}{{{{ . | first | value }}}}{{{{ else }}}}0{{{{ end }}}}'
+def _query(series: str, label: str) -> str:
+    return f"query (printf \"{series}{{province='%s', {label}='%s'}}\" $labels.province $labels.{label})"
+
+
+def count_query(series: str, label: str) -> str:
+    """A template that prints the value of a series of the alert's province and `label`, 0 without one."""
+    return f"{{{{ with {_query(series, label)} }}}}{{{{ . | first | value }}}}{{{{ else }}}}0{{{{ end }}}}"
+
+
+CONTACTS = (
+    f"{{{{ range {_query('commune_contact_info', 'commune')} }}}} ({{{{ .Labels.contact }}}}"
+    "{{ with .Labels.phone }} {{ . }}{{ end }}){{ end }}"
+)
+"""Whom to call at the commune, in brackets, when the inventory names somebody."""
+DESK = f"{{{{ range {_query('commune_carrier_info', 'carrier')} }}}}{{{{ with .Labels.desk }}}} ({{{{ . }}}}){{{{ end }}}}{{{{ end }}}}"
+"""The number of the carrier's desk, in brackets, when the inventory says it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.build.alert import Alert, AlertGroup, count_query
+from dashboards.build.alert import CONTACTS, DESK, Alert, AlertGroup, count_query
 from dashboards.build.promql import (
     AWAKE,
     CARRIER_DOWN,
@@ -74,14 +74,18 @@ OUTAGES = AlertGroup(
                     "Sự cố nhà mạng {{ $labels.carrier }}: {{ $value | humanizePercentage }} số xã dùng nhà mạng này mất kết nối, "
                     "các nhà mạng khác bình thường."
                 ),
-                "Gọi tổng đài kỹ thuật của {{ $labels.carrier }}, báo danh sách xã trên bảng đường truyền; không cử người xuống xã.",
+                "Gọi tổng đài kỹ thuật của {{ $labels.carrier }}"
+                + DESK
+                + ", báo danh sách xã trên bảng đường truyền; không cử người xuống xã.",
             ),
             (
                 (
                     "Incident at carrier {{ $labels.carrier }}: {{ $value | humanizePercentage }} of its communes are cut off "
                     "while other carriers work."
                 ),
-                "Call {{ $labels.carrier }}'s technical desk with the list of communes from the uplinks board; send nobody to a commune.",
+                "Call {{ $labels.carrier }}'s technical desk"
+                + DESK
+                + " with the list of communes from the uplinks board; send nobody to a commune.",
             ),
             hold=120,
         ),
@@ -94,20 +98,12 @@ OUTAGES = AlertGroup(
             0,
             (
                 "{{ $value }} điểm của khu vực {{ $labels.area }} mất liên lạc gần như cùng lúc: có thể mất điện diện rộng hoặc bão. "
-                "Số điểm có UPS chạy ắc quy ngay trước đó: "
-                + count_query("commune:area_on_battery:count{province='%s', area='%s'}").replace(
-                    "$labels.carrier", "$labels.area"
-                )
-                + ".",
+                "Số điểm có UPS chạy ắc quy ngay trước đó: " + count_query("commune:area_on_battery:count", "area") + ".",
                 "Hỏi điện lực và đầu mối khu vực {{ $labels.area }}; đợi điện trở lại rồi mới cử người đi.",
             ),
             (
                 "{{ $value }} sites of area {{ $labels.area }} fell silent at nearly the same time: a power cut or a storm is likely. "
-                "Sites whose UPS ran on battery just before: "
-                + count_query("commune:area_on_battery:count{province='%s', area='%s'}").replace(
-                    "$labels.carrier", "$labels.area"
-                )
-                + ".",
+                "Sites whose UPS ran on battery just before: " + count_query("commune:area_on_battery:count", "area") + ".",
                 "Ask the power company and the contact of area {{ $labels.area }}; send people only after power is back.",
             ),
             hold=120,
@@ -120,11 +116,11 @@ OUTAGES = AlertGroup(
             20,
             (
                 "{{ $labels.name }} mất hoàn toàn: không máy nào lên tiếng, bộ định tuyến không trả lời.",
-                "Gọi đầu mối của xã hỏi nguồn điện trước, rồi gọi nhà mạng của từng đường truyền.",
+                "Gọi đầu mối của xã" + CONTACTS + " hỏi nguồn điện trước, rồi gọi nhà mạng của từng đường truyền.",
             ),
             (
                 "{{ $labels.name }} is dark: no computer reports and no router answers.",
-                "Call the commune's contact and ask about power first, then the carrier of each line.",
+                "Call the commune's contact" + CONTACTS + " and ask about power first, then the carrier of each line.",
             ),
         ),
         Alert(
@@ -135,11 +131,15 @@ OUTAGES = AlertGroup(
             20,
             (
                 "{{ $labels.name }} im lặng, chưa rõ nguyên nhân: chỉ có một máy báo cáo và tỉnh không nhìn được bộ định tuyến từ ngoài.",
-                "Gọi đầu mối của xã: máy có bật không, có điện không, mạng có vào được không; chạy `agent diagnose` tại chỗ.",
+                "Gọi đầu mối của xã"
+                + CONTACTS
+                + ": máy có bật không, có điện không, mạng có vào được không; chạy `agent diagnose` tại chỗ.",
             ),
             (
                 "{{ $labels.name }} is silent, cause unknown: its only agent stopped reporting and its router cannot be seen from outside.",
-                "Call the commune's contact: is the computer on, is there power, does the Internet work; run `agent diagnose` there.",
+                "Call the commune's contact"
+                + CONTACTS
+                + ": is the computer on, is there power, does the Internet work; run `agent diagnose` there.",
             ),
         ),
         Alert(
@@ -150,11 +150,13 @@ OUTAGES = AlertGroup(
             0,
             (
                 "{{ $labels.name }}: bộ định tuyến của đường {{ $labels.link }} không trả lời; máy vẫn ra ngoài bằng đường khác.",
-                "Nhờ đầu mối xem nguồn và dây của bộ định tuyến, khởi động lại nó; chưa cần gọi nhà mạng.",
+                "Nhờ đầu mối" + CONTACTS + " xem nguồn và dây của bộ định tuyến, khởi động lại nó; chưa cần gọi nhà mạng.",
             ),
             (
                 "{{ $labels.name }}: the router of line {{ $labels.link }} does not answer; the site still gets out by another line.",
-                "Ask the contact to check the router's power and cables and to restart it; the carrier is not at fault yet.",
+                "Ask the contact"
+                + CONTACTS
+                + " to check the router's power and cables and to restart it; the carrier is not at fault yet.",
             ),
             hold=60,
         ),
@@ -166,17 +168,15 @@ OUTAGES = AlertGroup(
             10,
             (
                 "{{ $labels.name }}: đường {{ $labels.link }} ({{ $labels.carrier }}) đứt, đường khác đang gánh. "
-                "Số xã cùng nhà mạng đang đứt: "
-                + count_query("commune:carrier_links_down:count{province='%s', carrier='%s'}")
-                + ".",
-                "Nếu chỉ xã này đứt: kiểm tra dây và thiết bị đầu cuối tại chỗ rồi báo nhà mạng kèm trang chứng cứ.",
+                "Số xã cùng nhà mạng đang đứt: " + count_query("commune:carrier_links_down:count", "carrier") + ".",
+                "Nếu chỉ xã này đứt: kiểm tra dây và thiết bị đầu cuối tại chỗ rồi báo nhà mạng" + DESK + " kèm trang chứng cứ.",
             ),
             (
                 "{{ $labels.name }}: line {{ $labels.link }} ({{ $labels.carrier }}) is down, another line carries the site. "
-                "Communes of this carrier that are down now: "
-                + count_query("commune:carrier_links_down:count{province='%s', carrier='%s'}")
-                + ".",
-                "If this commune is alone: check cable and terminal on site, then report to the carrier with the evidence page.",
+                "Communes of this carrier that are down now: " + count_query("commune:carrier_links_down:count", "carrier") + ".",
+                "If this commune is alone: check cable and terminal on site, then report to the carrier"
+                + DESK
+                + " with the evidence page.",
             ),
             hold=60,
         ),
@@ -333,11 +333,15 @@ OUTAGES = AlertGroup(
             120,
             (
                 "{{ $labels.name }}: máy {{ $labels.instance }} tắt hoặc phần mềm giám sát dừng; mạng của điểm vẫn chạy.",
-                "Nhờ đầu mối bật máy; nếu máy đang bật, chạy `systemctl status commune-agent` và `agent diagnose`.",
+                "Nhờ đầu mối"
+                + CONTACTS
+                + " bật máy; nếu máy đang bật, chạy `systemctl status commune-agent` và `agent diagnose`.",
             ),
             (
                 "{{ $labels.name }}: computer {{ $labels.instance }} is off or its agent stopped; the site's network works.",
-                "Ask the contact to switch it on; if it is on, look at `systemctl status commune-agent` and `agent diagnose`.",
+                "Ask the contact"
+                + CONTACTS
+                + " to switch it on; if it is on, look at `systemctl status commune-agent` and `agent diagnose`.",
             ),
             hold=60,
         ),

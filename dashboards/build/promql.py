@@ -28,8 +28,11 @@ def alive(age: int, by: str = SITE) -> str:
     return f"count by ({by}) (commune_agent_heartbeat_timestamp_seconds{{{JOB}}} > time() - {age})"
 
 
-AWAKE = "and on () (count(count_over_time(commune:hours_open[2m]) >= 4) > 0)"
-"""The rules have been evaluated for two minutes: after a restart of the engine silence says nothing yet."""
+AWAKE = "and on () (count_over_time(commune:rules_awake[130s]) >= 10)"
+"""The rules have been evaluated for a minute and a half, every 10 s: after a restart of the engine silence says nothing yet.
+
+Three fewer than there may be: vmalert rounds the moment of a rule down to its interval and sends what it records afterwards.
+"""
 
 EXPECTED = (
     '(commune_expected_agent{role!="hub", always_on="true"} or (commune_expected_agent{role!="hub"} '

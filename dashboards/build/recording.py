@@ -38,6 +38,7 @@ REMEMBER = Group(
     "remember",
     10,
     (
+        Record("commune:rules_awake", "vector(1)"),
         Record(
             LAST_SEEN,
             f'(max by ({SITE}) (commune_agent_heartbeat_timestamp_seconds{{{JOB}, site!=""}}) or {LAST_SEEN}) and on ({SITE}) {INFO}',
@@ -136,7 +137,7 @@ PART_ORDER = tuple(_PARTS)
 
 SCORE = Group(
     "score",
-    30,
+    15,
     (
         *(Record("commune:serving_part", _PARTS[reason], {"reason": reason}) for reason in PART_ORDER),
         Record("commune:serving_score", "floor(min by (province, commune) (commune:serving_part))"),

@@ -5,20 +5,25 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cramjam
 import pytest
+import yaml
 
 Point = tuple[float, float]
 Labelled = tuple[dict[str, str], list[Point]]
@@ -66,14 +71,31 @@ def request(
         return bytes(answer.read())
 
 
-def push(url: str, series: Iterable[Labelled]) -> None:
+@dataclass(frozen=True)
+class Login:
+    """How an agent logs in at the front: its user and password, and the authority of the front's certificate."""
+
+    user: str
+    password: str
+    ca_file: Path
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
+
+def push(url: str, series: Iterable[Labelled], login: Login | None = None) -> None:
     """Push series to a receiver."""
     headers = {
         "Content-Type": "application/x-protobuf",
         "Content-Encoding": "snappy",
         "X-Prometheus-Remote-Write-Version": "0.1.0",
     }
-    request(f"{url}/api/v1/write", encode(series), **headers)
+    if login is None:
+        request(f"{url}/api/v1/write", encode(series), **headers)
+    else:
+        own = {"user": login.user, "password": login.password, "context": login.context}
+        request(f"{url}/api/v1/write", encode(series), **own, **headers)  # type: ignore[arg-type]
 
 
 def query(url: str, expression: str, *, span: float = 0, step: int = 15, at: float | None = None) -> list[dict[str, Any]]:
@@ -122,10 +144,6 @@ def running(command: list[str], ready: str, log: Path, *, context: Any = None) -
 @contextlib.contextmanager
 def prometheus(tree: Path, work: Path, *, alertmanager: str = "", interval: str = "") -> Iterator[str]:
     """The rendered Prometheus on loopback, without TLS; `interval` makes every rule group evaluate at that pace."""
-    import re
-
-    import yaml
-
     rules = work / "rules"
     rules.mkdir()
     for file in tree.glob("prometheus/rules/*.yml"):
@@ -150,6 +168,60 @@ def prometheus(tree: Path, work: Path, *, alertmanager: str = "", interval: str 
     ]
     with running(command, f"http://127.0.0.1:{port}/-/ready", work / "prometheus.log"):
         yield f"http://127.0.0.1:{port}"
+
+
+def _known(program: str, flags: Iterable[str]) -> list[str]:
+    """The flags that the installed release knows too; the containers' is newer."""
+    listed = subprocess.run([program, "--help"], capture_output=True, text=True, check=False, timeout=30)
+    return [
+        flag
+        for flag in flags
+        if re.search(rf"^  -{re.escape(flag[1:].split('=')[0])}\b", listed.stdout + listed.stderr, re.MULTILINE)
+    ]
+
+
+@contextlib.contextmanager
+def victoriametrics(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple[str, str]]:
+    """The rendered VictoriaMetrics, vmalert and TLS front, with the flags of `docker-compose.yml`.
+
+    Gives the address that answers queries and the one that agents write to. Nginx runs as in its container: begun by root, its
+    workers somebody else, the folder of certificates and users mounted where anybody may look.
+    """
+    compose = yaml.safe_load((tree / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    engine, judge, front = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    places = {
+        "/data": str(work / "data"),
+        "/etc/prometheus": str(tree / "prometheus"),
+        "/etc/commune/rules": str(tree / "rules"),
+        "victoriametrics:8428": engine,
+        "alertmanager:9093": alertmanager,
+    }
+
+    def command(program: str, service: str, listen: str) -> list[str]:
+        flags = list(compose[service]["command"])
+        for name, place in places.items():
+            flags = [flag.replace(name, place) for flag in flags]
+        return [program, *_known(program, flags), f"-httpListenAddr={listen}"]
+
+    with tempfile.TemporaryDirectory() as mounted, contextlib.ExitStack() as stack:
+        Path(mounted).chmod(0o755)
+        shutil.copytree(tree / "front/tls", f"{mounted}/tls")
+        text = (tree / "front/nginx.conf").read_text(encoding="utf-8").replace("/etc/nginx/tls", f"{mounted}/tls")
+        text = text.replace("victoriametrics:8428", engine).replace("listen 9443", f"listen {front}")
+        paths = "".join(f"{path}_temp_path {mounted}/{path}; " for path in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (work / "nginx.conf").write_text(
+            f"daemon off; pid {work}/pid; events {{}}\nhttp {{ {paths}\n{text}\n}}\n", encoding="utf-8"
+        )
+        stack.enter_context(
+            running(
+                command("victoria-metrics", "victoriametrics", engine), f"http://{engine}/health", work / "victoriametrics.log"
+            )
+        )
+        stack.enter_context(running(command("vmalert", "vmalert", judge), f"http://{judge}/health", work / "vmalert.log"))
+        trusted = ssl.create_default_context(cafile=str(tree / "front/tls/ca.crt"))
+        nginx = ["nginx", "-e", f"{work}/nginx.log", "-p", str(work), "-c", f"{work}/nginx.conf"]
+        stack.enter_context(running(nginx, f"https://{front}/-/healthy", work / "nginx.out", context=trusted))
+        yield f"http://{engine}", f"https://{front}"
 
 
 @contextlib.contextmanager

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import datetime
+import email.message
+import email.policy
 import http.server
 import json
 import os
+import socketserver
 import subprocess
 import threading
 import time
+import urllib.error
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +25,8 @@ import pytest
 from agent.province.alertmanager import inhibitions
 from agent.province.crosscheck import load
 from agent.province.render import render
+from agent.province.series import hours_name, hours_of
+from dashboards.build.promql import AWAKE
 from tests.agent.province import fleet, remote, simulation
 
 ALWAYS_OPEN = {"timezone": "Asia/Ho_Chi_Minh", "week": "Mon-Sun 00:00-24:00"}
@@ -59,14 +69,16 @@ def receiver() -> Iterator[Receiver]:
     found.close()
 
 
-def rendered(work: Path, receiver: Receiver, communes: int, **more: Any) -> tuple[dict[str, Any], Path]:
+def rendered(
+    work: Path, receiver: Receiver, communes: int, backend: str = "prometheus", **more: Any
+) -> tuple[dict[str, Any], Path]:
     inventory = fleet.province(
         communes,
         **{"service_hours": ALWAYS_OPEN, "holidays": {"national": False}, **more},
         notify={"webhooks": [{"name": "t", "url": receiver.url}]},
     )
     (work / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
-    render(load(work / "province.yaml"), work, work / "tree")
+    render(load(work / "province.yaml"), work, work / "tree", backend)
     return inventory, work / "tree"
 
 
@@ -209,11 +221,125 @@ def test_routes(tmp_path: Path, receiver: Receiver, labels: dict[str, str], rece
     assert set(done.stdout.strip().split(",")) <= receivers | ({"ticket"} if labels["severity"] == "page" else set())
 
 
+def test_hours_decide_who_is_told(tmp_path: Path) -> None:
+    """By the clock of a real Alertmanager: a page becomes a ticket while the site is closed, and tickets wait till it opens."""
+    now = datetime.datetime.now(zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh"))
+    days = [(now + datetime.timedelta(days=ahead)).date().isoformat() for ahead in (0, 1)]  # midnight may come meanwhile
+    other = (now + datetime.timedelta(days=3)).strftime("%a") + " 00:00-24:00"
+    always = ALWAYS_OPEN["week"]
+    cases: dict[str, tuple[dict[str, Any], list[str], set[tuple[str, str]]]] = {
+        "open": ({"week": always}, [], {("page", "SiteDark"), ("ticket", "DeviceDown")}),
+        "closed today": ({"week": other}, [], {("ticket", "SiteDark")}),
+        "a holiday": ({"week": always}, days, {("ticket", "SiteDark")}),
+        "open for once": (
+            {"week": other, "open": [f"{day} 00:00-24:00" for day in days]},
+            [],
+            {("page", "SiteDark"), ("ticket", "DeviceDown")},
+        ),
+    }
+    with contextlib.ExitStack() as stack:
+        told: dict[str, dict[str, Receiver]] = {}
+        for name, (hours, closed, _) in cases.items():
+            work = tmp_path / name.replace(" ", "-")
+            work.mkdir()
+            told[name] = {severity: Receiver() for severity in ("page", "ticket")}
+            hooks = [{"name": key, "url": to.url, "severities": [key]} for key, to in told[name].items()]
+            inventory = fleet.province(
+                1, service_hours=hours, holidays={"national": False, "closed": closed}, notify={"webhooks": hooks}
+            )
+            (work / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
+            loaded = load(work / "province.yaml")
+            render(loaded, work, work / "tree")
+            pattern = hours_name(hours_of(loaded, loaded.communes[0], loaded.communes[0].sites[0]))
+            manager = stack.enter_context(remote.alertmanager(work / "tree/alertmanager/alertmanager.yml", work))
+            for alert, severity, scope in (("SiteDark", "page", "site"), ("DeviceDown", "ticket", "device")):
+                place = SITE if scope == "site" else {**SITE, "commune": "24001"}  # one would explain the other
+                post(manager, {**place, "alertname": alert, "severity": severity, "scope": scope, "hours": pattern})
+        time.sleep(22)  # a ticket's group waits for 15 s
+        for name, (_, _, expected) in cases.items():
+            found = {(severity, alert["alertname"]) for severity, to in told[name].items() for _, _, alert, _ in to.seen}
+            assert found == expected, name
+        for receiver in (receiver for pair in told.values() for receiver in pair.values()):
+            receiver.close()
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """As much of SMTP (RFC 5321) as takes a message."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self) -> None:
+        self.mails: list[email.message.EmailMessage] = []
+        super().__init__(("127.0.0.1", 0), MailDialogue)
+
+
+class MailDialogue(socketserver.StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 sink\r\n")
+        for line in self.rfile:
+            verb = line.split()[0].upper()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                body = b"".join(iter(self.rfile.readline, b".\r\n"))
+                self.server.mails.append(email.message_from_bytes(body, policy=email.policy.default))
+            self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+
+
+def test_people_are_told_in_their_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mails from the real Alertmanager, with the rendered templates: Vietnamese and English, local time, whom to call."""
+    monkeypatch.setenv("TZ", "Asia/Ho_Chi_Minh")  # as docker-compose.yml sets it
+    with MailServer() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        notify = {"email": {"smarthost": f"127.0.0.1:{server.server_address[1]}", "sender": "m@p.example", "require_tls": False}}
+        contacts = [
+            {"name": "A", "email": "a@p.example"},
+            {"name": "B", "email": "b@p.example"},
+            {"name": "C", "email": "c@p.example", "lang": "en"},
+        ]
+        inventory = fleet.province(1, service_hours=ALWAYS_OPEN, notify=notify, contacts=contacts)
+        (tmp_path / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
+        render(load(tmp_path / "province.yaml"), tmp_path, tmp_path / "tree")
+        alert = {
+            "labels": {**SITE, "alertname": "SiteDark", "severity": "page", "scope": "site", "hours": ""},
+            "annotations": {
+                "summary_vi": "Xã A mất hoàn toàn.",
+                "action_vi": "Gọi đầu mối (B 0900).",
+                "summary_en": "A is dark.",
+                "action_en": "Call <the contact>.",
+                "dashboard_url": "http://g/d/x",
+                "runbook_url": "http://r/SiteDark.md",
+            },
+            "startsAt": "2026-11-26T07:05:00Z",
+        }
+        with remote.alertmanager(tmp_path / "tree/alertmanager/alertmanager.yml", tmp_path) as manager:
+            body = json.dumps([alert]).encode()
+            remote.request(f"http://{manager}/api/v2/alerts", body, **{"Content-Type": "application/json"})
+            deadline = time.monotonic() + 30
+            while len(server.mails) < 2:
+                assert time.monotonic() < deadline, server.mails
+                time.sleep(0.2)
+        server.shutdown()
+    vi, en = sorted(server.mails, key=lambda mail: str(mail["To"]))
+    assert (vi["To"], vi["Subject"]) == ("a@p.example, b@p.example", "[SỰ CỐ] Xã A mất hoàn toàn.")
+    assert (en["To"], en["Subject"]) == ("c@p.example", "[INCIDENT] A is dark.")
+    text = vi.get_body().get_content()  # type: ignore[union-attr]
+    for part in (
+        "từ 14:05 26/11/2026",
+        "Việc cần làm: Gọi đầu mối (B 0900).",
+        'href="http://g/d/x"',
+        'href="http://r/SiteDark.md"',
+    ):
+        assert part in text, text
+    assert "Next step: Call &lt;the contact&gt;." in en.get_body().get_content()  # type: ignore[union-attr]
+
+
 class Agents:
     """The agents of three communes, as far as their pushes go; `cut` and `set` are what happens to them."""
 
-    def __init__(self, url: str, inventory: dict[str, Any]) -> None:
-        self.url, self.inventory = url, inventory
+    def __init__(self, url: str, inventory: dict[str, Any], login: remote.Login | None = None) -> None:
+        self.url, self.inventory, self.login = url, inventory, login
         self.silent: set[str] = set()
         self.values: dict[tuple[str, str, str], float] = {}
         self.stopping = threading.Event()
@@ -234,33 +360,73 @@ class Agents:
                     if labels.get("commune") not in self.silent
                 ]
                 if told:
-                    remote.push(self.url, told)
+                    remote.push(self.url, told, self.login)
+
+
+@contextlib.contextmanager
+def _engine(backend: str, tree: Path, work: Path, manager: str, user: str) -> Iterator[tuple[str, str, remote.Login | None]]:
+    """The rendered engine: where it answers, where agents write, and how they log in (Prometheus: past its front)."""
+    if backend == "prometheus":
+        with remote.prometheus(tree, work, alertmanager=manager) as url:
+            yield url, url, None
+    else:
+        login = remote.Login(user, (tree / f"secrets/{user}.password").read_text().strip(), tree / "front/tls/ca.crt")
+        with remote.victoriametrics(tree, work, manager) as (url, front):
+            yield url, front, login
+
+
+def _only_writes(front: str, login: remote.Login) -> None:
+    """The front takes a known user's samples and nothing else."""
+    stranger = dataclasses.replace(login, password="wrong")
+    for refused, call in (
+        (401, lambda: remote.push(front, [({"__name__": "up"}, [(time.time(), 1.0)])], stranger)),
+        (
+            404,
+            lambda: remote.request(
+                f"{front}/api/v1/query?query=up", user=login.user, password=login.password, context=login.context
+            ),
+        ),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call()
+        assert caught.value.code == refused
+        caught.value.close()
 
 
 @pytest.mark.slow
-def test_from_event_to_webhook(tmp_path: Path) -> None:
-    """Four faults at three communes at once: four alerts, each once, each within its time; then recovery."""
+@pytest.mark.parametrize("backend", ["prometheus", "victoriametrics"])
+def test_from_event_to_webhook(tmp_path: Path, backend: str) -> None:
+    """Four faults at three communes at once: four alerts, each once, each within its time; then recovery.
+
+    VictoriaMetrics is the rendered tree with its front and its credentials; what it holds late pages nobody there either.
+    """
     receiver = Receiver()
-    inventory, tree = rendered(tmp_path, receiver, 3)
+    inventory, tree = rendered(tmp_path, receiver, 3, backend)
     for commune in inventory["communes"]:
         commune["code"] = f"{int(commune['code']) + 1:05}"  # none of them is one of the simulation's troubled ones
     assert all(int(commune["code"]) % 31 for commune in inventory["communes"])
+    inventory["contacts"] = []
     (tmp_path / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
-    render(load(tmp_path / "province.yaml"), tmp_path, tree)
+    render(load(tmp_path / "province.yaml"), tmp_path, tree, backend)
     first, second, third = (commune["code"] for commune in inventory["communes"])
     with (
         remote.alertmanager(tree / "alertmanager/alertmanager.yml", tmp_path) as manager,
-        remote.prometheus(tree, tmp_path, alertmanager=manager) as url,
+        _engine(backend, tree, tmp_path, manager, f"{first}-main-counter-1") as (url, front, login),
     ):
-        agents = Agents(url, inventory)
+        if login is not None:
+            _only_writes(front, login)
+        agents = Agents(front, inventory, login)
         agents.thread.start()
         try:
             deadline = time.monotonic() + 200
-            while not remote.query(url, "count_over_time(commune:hours_open[2m]) >= 4 and on () count(commune_site_info) == 3"):
+            while not remote.query(url, f"count(commune_site_info) == 3 {AWAKE}"):
                 assert time.monotonic() < deadline
                 time.sleep(1)
             time.sleep(30)
             assert receiver.seen == [], "nothing is told while all is well, nor while the engine starts"
+            late = {"__name__": "commune_link_up", "job": "commune-agent", "province": "lam-dong", "link": "tslcd"}
+            outage = [(time.time() - 1200 + second, 0.0) for second in range(0, 600, 15)]
+            remote.push(front, [({**late, "commune": third, "site": "main", "instance": "counter-1"}, outage)], login)
             event = time.time()
             agents.values |= {
                 ("commune_link_up", first, "internet"): 0,

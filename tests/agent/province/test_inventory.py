@@ -19,8 +19,23 @@ MISTAKES = [
     (
         "latitude: 11.9404",
         "latitude: 111.9404",
-        "communes[0].latitude: '111.9404' does not fit; accepted: a number, at least -90",
+        "communes[0].latitude: '111.9404' does not fit; accepted: degrees north within Viet Nam, 6 to 24",
     ),
+    (
+        "longitude: 108.4383",
+        "longitude: 11.9404",
+        "communes[0].longitude: '11.9404' does not fit; accepted: degrees east within Viet Nam, 102 to 118",
+    ),
+    ("names: [metrics.lamdong.example, 203.0.113.5]", "names: []", "server.names: empty; write the host name or address"),
+    (EXAMPLE[EXAMPLE.rindex("    sites:") :], "    sites: []\n", "communes[1].sites: empty; write one site at least"),
+    ("beacons: [1.1.1.1], contract", "beacons: [dns.example], contract", "links[0].beacons[0]: dns.example is no IP address"),
+    ("beacons: [8.8.8.8]}]", "beacons: [8.8.8.8], quorum: 2}]", "links[0].quorum: 2 of 1 beacons can never answer"),
+    (
+        "beacons: [8.8.8.8]}]",
+        "beacons: [8.8.8.8], hub_address: 10.68.1.1}]",
+        "links[0].hub_address: 10.68.1.1 is used by another site too",
+    ),
+    ("beacons: [10.0.0.10]}\n", "beacons: [hub]}\n", "hub.links[1].beacons[0]: hub is no IP address"),
     (
         "carrier: vnpt\n            beacons",
         "carrier: vnptt\n            beacons",
@@ -73,11 +88,36 @@ def test_one_mistake_one_message(tmp_path: Path, old: str, new: str, message: st
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    """What does not fit its type hides neither what contradicts the rest of the file nor the communes beside it."""
     path = tmp_path / "province.yaml"
-    path.write_text(EXAMPLE.replace('code: "68"', "code: 68").replace("kind: tslcd", "kind: leased"), encoding="utf-8")
+    text = EXAMPLE.replace('code: "68"', "code: 68").replace("kind: tslcd", "kind: leased")
+    text = text.replace("latitude: 11.9465", "latitude: 108.4191").replace("- {name: viettel, title", "- {name: vnpt, title")
+    text = text.replace('communes: ["24781"]', 'communes: ["24799"]').replace("end: 2026-10-04 05:00", "end: 2026-10-02 05:00")
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load(path)
-    assert len(caught.value.mistakes) == 3
+    assert [mistake.removeprefix(f"{path}:").split(": ", 1)[1].split(";")[0] for mistake in caught.value.mistakes] == [
+        "province.code: text is expected",
+        "hub.links[1].kind: 'leased' does not fit",
+        "carriers[1].name: vnpt is used twice",
+        "maintenance[0].end: 2026-10-02 05:00 is not after 2026-10-03 22:00",
+        "communes[0].sites[0].links[1].kind: 'leased' does not fit",
+        "communes[1].latitude: '108.4191' does not fit",
+    ], "a code may belong to a commune that could not be read"
+
+
+def test_what_is_whole_is_checked_beside_what_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "province.yaml"
+    text = EXAMPLE.replace("latitude: 11.9404", "latitude: 108").replace(
+        "carrier: viettel, beacons: [1.1.1.1], c", "carrier: fpt, c"
+    )
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert [mistake.split(": ")[1] for mistake in caught.value.mistakes] == [
+        "communes[0].latitude",
+        "communes[1].sites[0].links[0].carrier",
+    ]
 
 
 def _new_moons(year: int) -> list[int]:

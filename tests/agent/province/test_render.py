@@ -1,7 +1,9 @@
 """The rendered tree: the same twice, secrets kept, and every file accepted by the program that reads it."""
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -87,6 +89,9 @@ def test_configurations_are_accepted(tree: tuple[str, Path]) -> None:
     else:
         run("promtool", "check", "config", out / "prometheus/prometheus.yml")
     compose = yaml.safe_load((out / "docker-compose.yml").read_text(encoding="utf-8"))
+    readme = (out / "README.md").read_text(encoding="utf-8")
+    for name in readme.split("kill -s HUP ")[1].split("`")[0].split(" && ")[0].split():
+        assert name in compose["services"], name
     for item in compose["services"].values():
         for mount in item.get("volumes", []):
             source = mount.split(":")[0]
@@ -111,8 +116,7 @@ def test_every_agent_configuration_is_valid(tree: tuple[str, Path]) -> None:
 def test_the_front_is_accepted_by_nginx(tree: tuple[str, Path], tmp_path: Path) -> None:
     _backend, out = tree
     text = (out / "front/nginx.conf").read_text(encoding="utf-8").replace("/etc/nginx/tls", str(out / "front/tls"))
-    text = text.replace("    http2 on;\n", "")  # Debian's nginx is older than this directive; the container's is not
-    for host in ("prometheus:9090", "victoriametrics:8428", "vminsert:8480", "mimir:9009"):
+    for host in ("prometheus:9090", "victoriametrics:8428", "vminsert:8480", "mimir:9009", "grafana:3000"):
         text = text.replace(host, "127.0.0.1:9")  # container names resolve in the deployment only
     (tmp_path / "nginx.conf").write_text(
         f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{text}\n}}\n", encoding="utf-8"
@@ -133,6 +137,8 @@ def test_passwords_fit_their_hashes_and_files_are_private(tree: tuple[str, Path]
     for path in [*out.glob("secrets/*"), *out.rglob("password"), *out.rglob("*.key"), *out.rglob("web.yml")]:
         assert path.stat().st_mode & 0o077 == 0, path
     assert out.joinpath("secrets").stat().st_mode & 0o077 == 0
+    for path in out.glob("front/tls/users"):
+        assert path.stat().st_mode & 0o004, "nginx asks it as another user than the one that holds the certificate's key"
 
 
 def test_secrets_outlive_a_change_of_the_inventory(tmp_path: Path) -> None:
@@ -169,6 +175,24 @@ def test_certificates_renew_on_demand_under_the_same_authority(tmp_path: Path) -
     server.verify_directly_issued_by(x509.load_pem_x509_certificate(after["hub/ca.crt"]))
 
 
+def test_a_further_name_changes_the_certificate_and_no_secret(tmp_path: Path) -> None:
+    source, out = tmp_path / "province.yaml", tmp_path / "out"
+    source.write_text(fleet.as_yaml(fleet.province(1)), encoding="utf-8")
+    render(load(source), tmp_path, out)
+    before = contents(out)
+    server = {"names": ["127.0.0.1", "metrics.example"], "port": 9443, "grafana": "https://grafana.example:8443/"}
+    source.write_text(fleet.as_yaml(fleet.province(1, server=server)), encoding="utf-8")
+    render(load(source), tmp_path, out)
+    after = contents(out)
+    assert {name for name in before if name.startswith("secrets/") and before[name] != after[name]} == {"secrets/server.crt"}
+    certificate = x509.load_pem_x509_certificate(after["front/tls/server.crt"])
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["metrics.example", "grafana.example", "prometheus", "localhost"]
+    services = yaml.safe_load(after["docker-compose.yml"])["services"]
+    assert services["front"]["ports"] == ["9443:9443", "8443:443"]
+    assert services["grafana"]["ports"] == [], "with TLS or not at all"
+
+
 def test_secrets_of_snmp_move_into_files_of_the_bundle(tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("geheim-123\n", encoding="utf-8")
     auth = {"version": 3, "username": "ops", "auth": {"protocol": "SHA256", "password_file": "key.txt"}}
@@ -191,6 +215,41 @@ def test_an_install_bundle_installs(tmp_path: Path) -> None:
     subprocess.run(["sh", str(folder / "install.sh")], env=env, check=True, timeout=20, capture_output=True)
     assert {path.name for path in (tmp_path / "etc").iterdir()} == {"agent.yaml", "ca.crt", "password", "snmp-default-community"}
     assert config.load(tmp_path / "etc/agent.yaml").core.site.instance == "counter-1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a user and a service, in a copy of /etc of its own: root")
+def test_an_install_bundle_makes_a_service_that_can_read_its_secrets(tmp_path: Path) -> None:
+    """The unit is the one that packages install; its user owns the secrets, so that no agent runs as root."""
+    render(load(EXAMPLE), EXAMPLE.parent, tmp_path / "out")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/systemctl").write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/said\n', encoding="utf-8")
+    (tmp_path / "bin/systemctl").chmod(0o755)
+    (tmp_path / "story.sh").write_text(
+        f"""set -e
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
+sh {tmp_path}/out/agents/24781/main/counter-1/install.sh
+cd /etc/commune-agent && stat -c '%U %a %n' ca.crt password snmp-default-community agent.yaml
+setpriv --reuid commune-agent --regid commune-agent --clear-groups cat password
+cat /etc/systemd/system/commune-agent.service
+""",
+        encoding="utf-8",
+    )
+    path = f"{tmp_path}/bin:{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+    command = ["unshare", "-m", "sh", str(tmp_path / "story.sh")]
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode and "mount" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    owned = [line for line in done.stdout.splitlines() if line.startswith(("commune-agent ", "root "))]
+    private = ("ca.crt", "password", "snmp-default-community")
+    assert owned == [*(f"commune-agent 600 {name}" for name in private), "root 644 agent.yaml"]
+    assert (tmp_path / "out/agents/24781/main/counter-1/password").read_text(encoding="utf-8") in done.stdout
+    unit = (ROOT / "packaging/systemd/commune-agent.service").read_text(encoding="utf-8")
+    agent = str(Path(sys.executable).parent / "agent")
+    assert unit.replace("/opt/commune-agent/bin/agent", agent) in done.stdout
+    assert (tmp_path / "said").read_text(encoding="utf-8").splitlines()[-1] == "restart commune-agent"
 
 
 def test_124_communes_render_in_less_than_5_seconds(tmp_path: Path) -> None:
