@@ -1,4 +1,4 @@
-"""Layer 4: each uplink on its own: does it carry, how well, how full is it, who stands in between, how large a packet."""
+"""Layer 4: each uplink on its own: how well it carries, how full it is, how large a packet it takes, and IPv6 on it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ import asyncio
 import ipaddress
 import itertools
 import statistics
-import urllib.parse
 from dataclasses import replace
 from functools import partial
 
-from agent.diagnose.checks.services import PROXY_TIMEOUT, proxy_of, refused_by_proxy
+from agent.diagnose.checks.reach import FALLBACK_PORTS, captive, carries, knock, line_facts
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
-from agent.diagnose.judge import CONTRACT_SHARE, RTT_SLOW_SECONDS, SATURATED_SHARE
+from agent.diagnose.judge import CONTRACT_SHARE, SATURATED_SHARE
 from agent.diagnose.series import QUICK_PROBES, judge_series, pooled, series
-from agent.diagnose.words import data_rate, milliseconds, percent
-from agent.tasks import spawn
-from collectors.model import Reason
+from agent.diagnose.words import data_rate, percent
 from collectors.probe import counters
-from collectors.probe.http import Request, fetch
 from collectors.probe.mtu import path_mtu
-from collectors.probe.tcp import measure
 from collectors.probe.trace import trace
 from collectors.site import Uplink
 
-PINGS_ALONE = 1.0
-FALLBACK_PORTS = (53, 443)
-"""Where a beacon that answers no ping is knocked at."""
 BUSY_BYTES_PER_SECOND = 60_000
 """Own traffic from which on a long queue is put down to it (half a megabit per second)."""
 QUEUE_SECONDS = 0.025
@@ -37,8 +29,6 @@ TRAFFIC_SAMPLES = 16
 TRAFFIC_INTERVAL = 0.25
 EVEN_VARIATION = 0.2
 """Traffic that a full line paces is this even from quarter second to quarter second."""
-NETWORK_LOGIN = 511
-"""RFC 6585, section 6."""
 
 
 def build(ground: Ground) -> list[Check]:
@@ -58,10 +48,10 @@ def build(ground: Ground) -> list[Check]:
             "route",
         )
         checks.append(
-            Check(f"uplink:{name}", 4, partial(_carries, ground, uplink), needs=local, stands_on=soft, symptoms=("wan.down",))
+            Check(f"uplink:{name}", 4, partial(carries, ground, uplink), needs=local, stands_on=soft, symptoms=("wan.down",))
         )
         if uplink.settings.kind != "tslcd":
-            checks.append(Check(f"captive:{name}", 4, partial(_captive, ground, uplink), needs=local, after=(f"uplink:{name}",)))
+            checks.append(Check(f"captive:{name}", 4, partial(captive, ground, uplink), needs=local, after=(f"uplink:{name}",)))
         if ground.quick:
             continue
         beyond = (f"uplink:{name}",)
@@ -78,90 +68,6 @@ def build(ground: Ground) -> list[Check]:
     return checks
 
 
-def _facts(uplink: Uplink) -> dict[str, str]:
-    return {"carrier": uplink.settings.carrier}
-
-
-async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
-    """A quorum of beacons answers pings or, where pings are blocked, connections."""
-    beacons = ground.beacons(uplink)
-    knocking = spawn(_knock(ground, uplink, beacons), f"knock/{uplink.name}")
-    try:
-        return await _judge_line(ground, uplink, beacons, knocking, results)
-    finally:
-        knocking.cancel()
-
-
-async def _knock(ground: Ground, uplink: Uplink, beacons: tuple[str, ...]) -> bool:
-    """Does a beacon answer at a port? Asked only when the pings have been out for a while."""
-    await asyncio.sleep(ground.wait(PINGS_ALONE))
-    knocks = await asyncio.gather(
-        *(
-            measure(beacon, port, timeout=ground.wait(2.0), clock=ground.machine.clock, interface=uplink.interface)
-            for beacon in beacons
-            for port in FALLBACK_PORTS
-        )
-    )
-    return any(knock.fault is None or knock.fault.reason is Reason.REFUSED for knock in knocks)
-
-
-async def _judge_line(
-    ground: Ground,
-    uplink: Uplink,
-    beacons: tuple[str, ...],
-    knocking: asyncio.Task[bool],
-    results: Results,
-) -> Outcome:
-    quorum = min(uplink.settings.quorum, len(beacons))
-    bursts = await asyncio.gather(
-        *(
-            ground.pinger.ping(
-                beacon, QUICK_PROBES, interval=ground.pace(0.12), timeout=ground.wait(1.5), interface=uplink.interface
-            )
-            for beacon in beacons
-        )
-    )
-    answered = [beacon for beacon, burst in zip(beacons, bursts, strict=True) if burst.window.received]
-    rtts = [statistics.median(burst.window.rtts) for burst in bursts if burst.window.rtts]
-    data = {"beacons": list(beacons), "answered": answered}
-    if len(answered) >= quorum and ground.quick and min(rtts) > RTT_SLOW_SECONDS:
-        # Without a series, these few answers are all that tells the delay.
-        suspect = Suspect("wan.slow", uplink.name, {**_facts(uplink), "rtt": milliseconds(min(rtts))})
-        return Outcome(Status.FAIL, milliseconds(min(rtts)), data, (suspect,), holds=True)
-    if len(answered) >= quorum:
-        return Outcome(Status.PASS, f"{len(answered)}/{len(beacons)} {milliseconds(min(rtts))}", data)
-    if any(burst.reason is Reason.NO_PERMISSION for burst in bursts):
-        ground.note_ping()
-    if await knocking:
-        return Outcome(Status.WARN, f"no echo, {FALLBACK_PORTS} open", {**data, "tcp": True})
-    suspect = Suspect("link.down", uplink.name, _facts(uplink))
-    before = results.get(f"gateway:{uplink.interface}")
-    if uplink.gateway and before is not None and before.outcome.data.get("silent"):
-        # Nothing came from the router nor through it: that it answers ARP does not make it work.
-        suspect = Suspect("gateway.unreachable", uplink.gateway)
-    by_proxy = await _by_proxy(ground)
-    detail = f"{len(answered)}/{len(beacons)} ({', '.join(beacons)})"
-    return by_proxy or Outcome(Status.FAIL, detail, data, (suspect,))
-
-
-async def _by_proxy(ground: Ground) -> Outcome | None:
-    """Where the network lets nobody out but the proxy, the proxy tells whether the line carries; None when it does not."""
-    targets = [target for target in ground.settings.kinds["http"].targets if proxy_of(ground, target.url)]
-    if not targets:
-        return None
-    clock, environ = ground.machine.clock, ground.machine.environ
-    proxy = proxy_of(ground, targets[0].url)
-    if proxy is None or (await measure(proxy.host, proxy.port, timeout=ground.wait(2.0), clock=clock)).fault is not None:
-        return Outcome(Status.SKIP, "only by the proxy, which does not answer")
-    requests = [Request(target.url, target.method, timeout=ground.wait(PROXY_TIMEOUT)) for target in targets]
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ=environ) for request in requests))
-    if any(answer.fault is None or answer.fault.reason is Reason.TLS for answer in answers):
-        return Outcome(Status.WARN, "only by the proxy")
-    if all(refused_by_proxy(answer) for answer in answers):
-        return Outcome(Status.SKIP, "only by the proxy, which refuses")
-    return None
-
-
 def _answering(results: Results, uplink: Uplink) -> list[str]:
     data = results[f"uplink:{uplink.name}"].outcome.data
     return [str(beacon) for beacon in data.get("answered", ())]
@@ -175,7 +81,7 @@ async def _quality(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         asyncio.gather(*(series(ground, beacon, uplink) for beacon in answering[:BEACONS_JUDGED])), _traffic(ground, uplink)
     )
     judged = [
-        (judge_series(one, uplink.name, lossy="wan.lossy", slow="wan.slow", jittery="wan.jitter", facts=_facts(uplink)), one)
+        (judge_series(one, uplink.name, lossy="wan.lossy", slow="wan.slow", jittery="wan.jitter", facts=line_facts(uplink)), one)
         for one in pooled(windows)
     ]
     # What only one beacon suffers from is on the way to that beacon, not on this line.
@@ -237,37 +143,8 @@ async def _first_hop_beyond(uplink: Uplink, results: Results) -> float:
 
 
 def _full(uplink: Uplink, rate: float, capacity: str, detail: str) -> Outcome:
-    facts = {**_facts(uplink), "use": data_rate(rate), "capacity": capacity}
+    facts = {**line_facts(uplink), "use": data_rate(rate), "capacity": capacity}
     return Outcome(Status.FAIL, detail, {}, (Suspect("wan.saturated", uplink.name, facts),), holds=True)
-
-
-async def _captive(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
-    """Plain HTTP to an address or portal that is answered by somebody else, while nothing else gets through."""
-    hosts = [urllib.parse.urlsplit(target.url).hostname or "" for target in ground.settings.kinds["http"].targets][:1]
-    hosts += [beacon for beacon in ground.beacons(uplink) if ":" not in beacon][:1]
-    clock = ground.machine.clock
-    requests = [Request(f"http://{host}/", "GET", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
-    # Without the proxy: a login page stands in front of it.
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
-    carries = results[f"uplink:{uplink.name}"].outcome.carries
-    for request, answer in zip(requests, answers, strict=True):
-        asked, led = urllib.parse.urlsplit(request.url).hostname, urllib.parse.urlsplit(answer.url).hostname
-        elsewhere = bool(answer.redirects) and led != asked
-        # Where nothing gets through, whoever answers plain HTTP all the same stands in between.
-        odd = elsewhere or (answer.status is not None and not carries)
-        if answer.status == NETWORK_LOGIN or (odd and not await _is_genuine(ground, uplink, hosts)):
-            suspect = Suspect("wan.captive_portal", uplink.name, {**_facts(uplink), "portal": led or ""})
-            return Outcome(Status.FAIL, f"{asked} -> {led if elsewhere else answer.status}", {"portal": led}, (suspect,))
-    return Outcome(Status.PASS, "")
-
-
-async def _is_genuine(ground: Ground, uplink: Uplink, hosts: list[str]) -> bool:
-    """Does one of them prove by certificate that it is itself? A login page cannot, whatever it lets through."""
-    clock = ground.machine.clock
-    requests = [Request(f"https://{host}/", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
-    requests = [replace(request, follow_redirects=False) for request in requests]
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
-    return any(answer.verified for answer in answers)
 
 
 async def _mtu(uplink: Uplink, results: Results) -> Outcome:
@@ -282,7 +159,7 @@ async def _mtu(uplink: Uplink, results: Results) -> Outcome:
     best = max(known, key=lambda one: one.mtu or 0)
     data = {"mtu": best.mtu, "black_hole": best.black_hole}
     if all(one.black_hole for one in known):
-        facts = {**_facts(uplink), "mtu": str(best.mtu)}
+        facts = {**line_facts(uplink), "mtu": str(best.mtu)}
         return Outcome(Status.FAIL, f"{best.mtu} bytes", data, (Suspect("wan.mtu_blackhole", uplink.name, facts),), holds=True)
     return Outcome(Status.PASS, f"{best.mtu} bytes", data)
 
@@ -302,7 +179,7 @@ async def _contract(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     direction, rate, promised = min(pairs, key=lambda pair: pair[1] / pair[2])
     detail = f"{direction} {data_rate(rate)} / {data_rate(promised)}"
     if rate < CONTRACT_SHARE * promised:
-        facts = {**_facts(uplink), "rate": data_rate(rate), "contract": data_rate(promised)}
+        facts = {**line_facts(uplink), "rate": data_rate(rate), "contract": data_rate(promised)}
         return Outcome(Status.WARN, detail, {}, (Suspect("wan.below_contract", uplink.name, facts),))
     return Outcome(Status.PASS, f"{detail} ({percent(rate / promised)})")
 
@@ -332,9 +209,11 @@ async def _ipv6(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     )
     if any(burst.window.received for burst in bursts):
         return Outcome(Status.PASS, beacons[0])
+    if await knock(ground, uplink, beacons) is not None:
+        return Outcome(Status.WARN, f"no echo, ports {FALLBACK_PORTS} open")
     return Outcome(
         Status.FAIL,
         f"0/{len(beacons)} ({', '.join(beacons)})",
         {},
-        (Suspect("ipv6.broken", uplink.interface or uplink.name, _facts(uplink)),),
+        (Suspect("ipv6.broken", uplink.interface or uplink.name, line_facts(uplink)),),
     )
