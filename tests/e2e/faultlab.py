@@ -20,8 +20,10 @@ from queue import Empty, Queue
 from typing import Any
 
 from tests.e2e.captured import CAPTURED
+from tests.e2e.corners import CORNERS
 from tests.e2e.devices import DEVICES
 from tests.e2e.faults import FAULTS, Bench, Fault
+from tests.e2e.magnitudes import MAGNITUDES
 from tests.e2e.pairs import PAIRS
 from tests.e2e.unseen import HARMLESS, UNSEEN
 from tests.e2e.variations import ODDITIES, VARIATIONS
@@ -188,7 +190,7 @@ def write(page: Path, table: str) -> None:
     page.write_text(f"{head}{BEGIN}\n{table}{END}{tail}", encoding="utf-8")
 
 
-EVERY = (*FAULTS, *CAPTURED, *DEVICES, *UNSEEN, *VARIATIONS, *PAIRS, *HARMLESS, *ODDITIES)
+EVERY = (*FAULTS, *CAPTURED, *DEVICES, *UNSEEN, *VARIATIONS, *MAGNITUDES, *CORNERS, *PAIRS, *HARMLESS, *ODDITIES)
 
 
 def main() -> int:
