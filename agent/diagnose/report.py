@@ -15,6 +15,7 @@ from typing import Any
 from agent.diagnose.codes import CODES, N_
 from agent.diagnose.graph import NO_TIME, Result, Status
 from agent.diagnose.judge import Finding, is_healthy
+from agent.diagnose.phrases import phrased
 
 Translate = Callable[[str], str]
 SCHEMA = 1
@@ -86,8 +87,8 @@ class _Facts(dict[str, str]):
 
 
 def _fill(template: str, finding: Finding, translate: Translate) -> str:
-    facts = _Facts({key: value or translate(N_("carrier unknown")) for key, value in finding.facts.items()})
-    return translate(template).format_map(_Facts(facts, subject=finding.subject))
+    told = {key: phrased(value, translate) if value else translate(N_("carrier unknown")) for key, value in finding.facts.items()}
+    return translate(template).format_map(_Facts(told, subject=finding.subject))
 
 
 def as_json(diagnosis: Diagnosis, translate: Translate) -> str:
@@ -139,10 +140,10 @@ def headline(diagnosis: Diagnosis, translate: Translate) -> str:
     return summary(diagnosis.findings[0], translate)
 
 
-def known_from(finding: Finding, diagnosis: Diagnosis) -> list[str]:
+def known_from(finding: Finding, diagnosis: Diagnosis, translate: Translate) -> list[str]:
     """The checks that tell of it, with what they saw."""
     return [
-        f"{name}: {diagnosis.results[name].outcome.detail}"
+        f"{name}: {phrased(diagnosis.results[name].outcome.detail, translate)}"
         for name in finding.evidence[:4]
         if name in diagnosis.results and diagnosis.results[name].outcome.detail
     ]
@@ -157,7 +158,7 @@ def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
         lines.append(f"  {translate(N_('To do'))}: {action(finding, translate)}")
         if past := diagnosis.history.get((finding.code, finding.subject)):
             lines.append(f"  {past}")
-        lines += [f"  {translate(N_('Known from'))}: {why}" for why in known_from(finding, diagnosis)]
+        lines += [f"  {translate(N_('Known from'))}: {why}" for why in known_from(finding, diagnosis, translate)]
         if finding.explains:
             lines.append(f"  {translate(N_('This explains'))}: {', '.join(finding.explains)}")
     lines += ["", *_rows(diagnosis, translate)]
@@ -168,7 +169,7 @@ def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
 def _rows(diagnosis: Diagnosis, translate: Translate) -> list[str]:
     width = max((len(name) for name in diagnosis.results), default=0)
     return [
-        f"{MARKS[result.outcome.status]} {name.ljust(width)}  {translate(STATUS_WORDS[result.outcome.status])}  {result.outcome.detail}".rstrip()
+        f"{MARKS[result.outcome.status]} {name.ljust(width)}  {translate(STATUS_WORDS[result.outcome.status])}  {phrased(result.outcome.detail, translate)}".rstrip()
         for name, result in diagnosis.results.items()
     ]
 
@@ -190,7 +191,7 @@ def as_html(diagnosis: Diagnosis, translate: Translate, lang: str) -> str:
     """One self-contained page: no scripts, no references; addresses are kept, secrets never were in it."""
     parts = []
     for finding in diagnosis.findings:
-        why = "".join(f'<br><span class="why">{html.escape(line)}</span>' for line in known_from(finding, diagnosis))
+        why = "".join(f'<br><span class="why">{html.escape(line)}</span>' for line in known_from(finding, diagnosis, translate))
         past = diagnosis.history.get((finding.code, finding.subject), "")
         parts.append(
             f'<div class="finding"><b>{html.escape(summary(finding, translate))}</b> <small>{finding.code}</small><br>'
@@ -206,7 +207,7 @@ def as_html(diagnosis: Diagnosis, translate: Translate, lang: str) -> str:
             status = result.outcome.status
             word = html.escape(translate(STATUS_WORDS[status]))
             rows.append(
-                f'<tr><td>{html.escape(name)}</td><td class="{status.value}">{word}</td><td>{html.escape(result.outcome.detail)}</td></tr>'
+                f'<tr><td>{html.escape(name)}</td><td class="{status.value}">{word}</td><td>{html.escape(phrased(result.outcome.detail, translate))}</td></tr>'
             )
     when = datetime.datetime.fromtimestamp(diagnosis.started, datetime.UTC).astimezone()
     facts = [

@@ -13,6 +13,7 @@ from rich.text import Text
 from agent.diagnose.codes import N_
 from agent.diagnose.graph import Result, Status
 from agent.diagnose.judge import Finding
+from agent.diagnose.phrases import phrased
 from agent.diagnose.report import (
     LAYERS,
     MARKS,
@@ -70,7 +71,9 @@ def _told(diagnosis: Diagnosis, translate: Translate) -> list[tuple[str, int]]:
             past = diagnosis.history.get((finding.code, finding.subject))
             lines += [(escape(past), INDENT)] if past else []
             known = escape(translate(N_("Known from")))
-            lines += [(f"[dim]{known}: {escape(why)}[/]", INDENT) for why in known_from(finding, diagnosis)[:EVIDENCE_SHOWN]]
+            lines += [
+                (f"[dim]{known}: {escape(why)}[/]", INDENT) for why in known_from(finding, diagnosis, translate)[:EVIDENCE_SHOWN]
+            ]
     return lines
 
 
@@ -92,7 +95,7 @@ def _table(diagnosis: Diagnosis, translate: Translate, room: int) -> Table:
         for name, result in members:
             status = result.outcome.status
             if status in {Status.FAIL, Status.WARN} and result.outcome.suspects and room > 0:
-                table.add_row(f"    [{_STYLES[status]}]{escape(name)}[/]", escape(result.outcome.detail))
+                table.add_row(f"    [{_STYLES[status]}]{escape(name)}[/]", escape(phrased(result.outcome.detail, translate)))
                 room -= 1
     return table
 

@@ -123,7 +123,7 @@ async def _saturation(uplink: Uplink, results: Results) -> Outcome:
     detail = " / ".join(data_rate(rate) for rate in use.values())
     for direction, capacity in (("download", contract.download), ("upload", contract.upload)):
         if capacity and use[direction] >= SATURATED_SHARE * capacity:
-            return _full(uplink, use[direction], data_rate(capacity), detail)
+            return _full(uplink, f"{data_rate(use[direction])} / {data_rate(capacity)}", detail)
     busiest = max(use, key=lambda direction: use[direction])
     if use[busiest] < BUSY_BYTES_PER_SECOND:
         return Outcome(Status.PASS, detail)
@@ -132,7 +132,7 @@ async def _saturation(uplink: Uplink, results: Results) -> Outcome:
     # A queue that never empties shows in no difference; then the carrier's first router is far, and the traffic is even.
     even = float(quality.data[f"{busiest}_variation"]) < EVEN_VARIATION
     if queued or (even and await _first_hop_beyond(uplink, results) > QUEUE_SECONDS):
-        return _full(uplink, use[busiest], "?", detail)
+        return _full(uplink, data_rate(use[busiest]), detail)
     return Outcome(Status.PASS, detail)
 
 
@@ -142,8 +142,8 @@ async def _first_hop_beyond(uplink: Uplink, results: Results) -> float:
     return min((rtt for hop in found.hops[1:2] for rtt in hop.rtts), default=0.0)
 
 
-def _full(uplink: Uplink, rate: float, capacity: str, detail: str) -> Outcome:
-    facts = {**line_facts(uplink), "use": data_rate(rate), "capacity": capacity}
+def _full(uplink: Uplink, use: str, detail: str) -> Outcome:
+    facts = {**line_facts(uplink), "use": use}
     return Outcome(Status.FAIL, detail, {}, (Suspect("wan.saturated", uplink.name, facts),), holds=True)
 
 
