@@ -123,6 +123,7 @@ def _dhcp_twice(bench: Bench) -> Iterator[None]:
     site = bench.site
     address = f"192.168.{site.number}.{150 + len(site.cables)}"
     node = site.attach(f"dhcp{len(site.cables)}", f"{address}/24")
+    cable = site.cables[-1]
     pool = f"192.168.{site.number}.200,192.168.{site.number}.210,255.255.255.0,10m"
     service = services.dnsmasq(node, dhcp=pool, options=[f"dhcp-option=3,{site.gateway_address}"])
     bench.config = bench.config.replace("SECOND", address).replace("FIRST", site.gateway_address)
@@ -130,7 +131,7 @@ def _dhcp_twice(bench: Bench) -> Iterator[None]:
         yield
     finally:
         service.stop()
-        site.cables[-1].cut()
+        cable.cut()
 
 
 @contextlib.contextmanager

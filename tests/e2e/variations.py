@@ -102,10 +102,11 @@ def _login_by_names(bench: Bench) -> Iterator[None]:
 def _gateway_thief(bench: Bench) -> Iterator[None]:
     """A second machine with the gateway's address."""
     bench.site.attach(f"thief{len(bench.site.cables)}", f"{bench.site.gateway_address}/24")
+    cable = bench.site.cables[-1]
     try:
         yield
     finally:
-        bench.site.cables[-1].cut()
+        cable.cut()
         bench.site.pc.ip("neigh flush all")
 
 
