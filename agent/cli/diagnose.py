@@ -103,8 +103,10 @@ async def _run(settings: AgentSettings, translate: Translate, *, quick: bool, sc
             else:
                 running.pop(check.id, None)
                 done += 1
-            doing = ", ".join(dict.fromkeys(running.values()))
-            live.update(Text(f"{done}  {translate(N_('measuring'))}: {doing}", overflow="ellipsis", no_wrap=True))
+            told = translate(N_("{count} checks done; now: {what}")).format(
+                count=done, what=", ".join(dict.fromkeys(running.values()))
+            )
+            live.update(Text(told, overflow="ellipsis", no_wrap=True))
 
         return await diagnose(settings, machine, translate, quick=quick, within=within, socket=socket, progress=progress)
 

@@ -149,6 +149,14 @@ def known_from(finding: Finding, diagnosis: Diagnosis, translate: Translate) -> 
     ]
 
 
+def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings of one code together, in the order of their first."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.code, []).append(finding)
+    return list(found.values())
+
+
 def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
     """Plain text, no colour, for pipes and files."""
     lines = [headline(diagnosis, translate)]
@@ -190,14 +198,21 @@ th{{text-align:left;padding:.8rem .6rem .2rem}}
 def as_html(diagnosis: Diagnosis, translate: Translate, lang: str) -> str:
     """One self-contained page: no scripts, no references; addresses are kept, secrets never were in it."""
     parts = []
-    for finding in diagnosis.findings:
-        why = "".join(f'<br><span class="why">{html.escape(line)}</span>' for line in known_from(finding, diagnosis, translate))
-        past = diagnosis.history.get((finding.code, finding.subject), "")
-        parts.append(
-            f'<div class="finding"><b>{html.escape(summary(finding, translate))}</b> <small>{finding.code}</small><br>'
-            f"{html.escape(translate(N_('To do')))}: {html.escape(action(finding, translate))}"
-            f"{'<br>' + html.escape(past) if past else ''}{why}</div>"
-        )
+    for number, (finding, *others) in enumerate(alike(diagnosis.findings)):
+        # The headline has said the first one already, unless it says that nothing is wrong.
+        said = number == 0 and not diagnosis.healthy and not diagnosis.is_open
+        lines = [
+            f"<small>{finding.code}</small>"
+            if said
+            else f"<b>{html.escape(summary(finding, translate))}</b> <small>{finding.code}</small>",
+            f"<b>{html.escape(translate(N_('To do')))}:</b> {html.escape(action(finding, translate))}",
+        ]
+        if others:
+            lines.insert(1, html.escape(f"{translate(N_('Likewise'))}: {', '.join(one.subject for one in others)}"))
+        if past := diagnosis.history.get((finding.code, finding.subject)):
+            lines.append(html.escape(past))
+        lines += [f'<span class="why">{html.escape(why)}</span>' for why in known_from(finding, diagnosis, translate)]
+        parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')
     rows = []
     for layer, title in enumerate(LAYERS):
         members = [(name, result) for name, result in diagnosis.results.items() if result.check.layer == layer]

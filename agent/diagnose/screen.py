@@ -12,7 +12,6 @@ from rich.text import Text
 
 from agent.diagnose.codes import N_
 from agent.diagnose.graph import Result, Status
-from agent.diagnose.judge import Finding
 from agent.diagnose.phrases import phrased
 from agent.diagnose.report import (
     LAYERS,
@@ -21,6 +20,7 @@ from agent.diagnose.report import (
     Diagnosis,
     Translate,
     action,
+    alike,
     headline,
     known_from,
     summary,
@@ -56,10 +56,7 @@ def _told(diagnosis: Diagnosis, translate: Translate) -> list[tuple[str, int]]:
     told = list(diagnosis.findings)
     style = "bold green" if diagnosis.healthy else "bold yellow" if diagnosis.is_open else _SEVERITY_STYLES[told[0].severity]
     lines = [(f"[{style}]{escape(headline(diagnosis, translate))}[/]", 0)]
-    alike: dict[str, list[Finding]] = {}
-    for finding in told:
-        alike.setdefault(finding.code, []).append(finding)
-    for number, (finding, *others) in enumerate(alike.values()):
+    for number, (finding, *others) in enumerate(alike(told)):
         if number or diagnosis.healthy or diagnosis.is_open:
             lines += [("", 0)] if number <= MORE_FINDINGS else []
             lines.append((f"[{_SEVERITY_STYLES[finding.severity]}]{escape(summary(finding, translate))}[/]", 0))

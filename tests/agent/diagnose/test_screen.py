@@ -11,6 +11,7 @@ from rich.console import Console
 from agent.diagnose import report, screen
 from agent.locale import translator
 from tests.agent.diagnose.scenes import SCENES, same_as_recorded, scene
+from tests.goldens import FOLDER
 
 
 def drawn(found: report.Diagnosis, translate: report.Translate, *, width: int = 80, height: int = 24) -> str:
@@ -35,6 +36,12 @@ def test_a_screen_of_80_by_24_holds_everything_and_nothing_is_wider(name: str, l
     assert len(lines) <= 23, lines  # the prompt takes the last
     assert all(cell_len(line) <= 80 for line in lines)
     assert all(cell_len(line) <= 40 for line in drawn(found, translator(lang), width=40).splitlines())
+
+
+@pytest.mark.parametrize("name", ["line-down.en", "line-down.vi", "loss-and-portal-500.vi", "cable-out.en", "healthy.vi"])
+def test_the_page_shows_the_screens_as_they_are(name: str) -> None:
+    golden = (FOLDER / "diagnose" / f"{name}.screen.txt").read_text(encoding="utf-8").strip("\n")
+    assert f"```\n{golden}\n```" in (FOLDER.parents[1] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
 
 
 def test_the_verdict_is_first_then_the_next_step_the_evidence_and_the_table(tmp_path: Path) -> None:
