@@ -7,7 +7,7 @@ import math
 import statistics
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.diagnose.checks.services import PROXY_TIMEOUT, proxy_of, refused_by_proxy
@@ -94,14 +94,28 @@ async def _served(ground: Ground, uplink: Uplink) -> bool:
     return any(visits) or (None in visits and stranger is None)
 
 
-async def _stranger(ground: Ground, uplink: Uplink) -> int | None:
-    """What somebody answers, over plain HTTP, for an address that nobody has; None when nobody does.
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Who answered for an address that nobody has: with which status, and does the machine there take more than HTTP?"""
 
-    A proxy in between says that it reached nobody (an error); a login page says something else.
+    status: int
+    whole: bool
+
+
+async def _stranger(ground: Ground, uplink: Uplink) -> Stranger | None:
+    """Somebody who answers plain HTTP for an address that nobody has; None when nobody does.
+
+    A proxy in between says that it reached nobody (an error); a login page says something else. Where HTTPS is taken or
+    refused there as well, it may be a whole machine that has that address after all.
     """
-    request = Request(f"http://{NOBODY}/", "GET", ground.wait(2.0), follow_redirects=False, interface=uplink.interface)
-    status = (await fetch(request, clock=ground.machine.clock, environ={})).status
-    return status if status is not None and (200 <= status < 400 or status == NETWORK_LOGIN) else None
+    clock, wait = ground.machine.clock, ground.wait(2.0)
+    request = Request(f"http://{NOBODY}/", "GET", wait, follow_redirects=False, interface=uplink.interface)
+    answer, knock = await asyncio.gather(
+        fetch(request, clock=clock, environ={}), measure(NOBODY, 443, timeout=wait, clock=clock, interface=uplink.interface)
+    )
+    if answer.status is None or not (200 <= answer.status < 400 or answer.status == NETWORK_LOGIN):
+        return None
+    return Stranger(answer.status, knock.fault is None or knock.fault.reason is Reason.REFUSED)
 
 
 async def _judge_line(
@@ -191,9 +205,10 @@ async def captive(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         if answer.status == NETWORK_LOGIN or (odd and not await _is_genuine(ground, uplink, hosts)):
             return _login_page(uplink, f"{asked} -> {led if elsewhere else answer.status}", led or "")
     if stranger is not None:
-        # Somebody answers for everybody; where HTTPS gets through, that stops only a part of the work.
-        severity: Severity | None = "warning" if await _is_genuine(ground, uplink, hosts) else None
-        return _login_page(uplink, f"{NOBODY} -> {stranger}", "", severity)
+        # Where HTTPS gets through, somebody who answers plain HTTP for everybody stops only a part of the work.
+        genuine = await _is_genuine(ground, uplink, hosts)
+        if not (genuine and stranger.whole):
+            return _login_page(uplink, f"{NOBODY} -> {stranger.status}", "", "warning" if genuine else None)
     return Outcome(Status.PASS, "", data)
 
 

@@ -116,7 +116,7 @@ def refused_by_proxy(answer: HttpResult) -> bool:
 
 
 async def insist(ground: Ground, attempt: Callable[[float], Awaitable[AnswerT]], within: float) -> AnswerT:
-    """The first attempt that is answered, whatever the answer; where all is silence, the last one's word for it.
+    """The first attempt that is answered, whatever the answer; where all is silence, what the longest wait says of it.
 
     Attempts follow each other while the earlier ones still wait, so that on a lossy line one lost packet does not stand
     for the service.
@@ -132,11 +132,12 @@ async def insist(ground: Ground, attempt: Callable[[float], Awaitable[AnswerT]],
         for ended in asyncio.as_completed(attempts):
             answer: AnswerT = await ended
             if answer.fault is None or answer.fault.reason not in _SILENCE:
-                break
+                return answer
+        first: AnswerT = await attempts[0]
+        return first
     finally:
         for one in attempts:
             one.cancel()
-    return answer
 
 
 async def _fetch(ground: Ground, target: Any, misled: tuple[str, ...], results: Results) -> Outcome:

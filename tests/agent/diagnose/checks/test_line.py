@@ -1,15 +1,19 @@
 """Layer 4: which checks a line has, and what figures say; lines that carry or not are in tests/e2e."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.diagnose.checks.line import build
 from agent.diagnose.graph import Outcome, Status
-from collectors.site import Interface, Route, Surroundings
+from collectors.site import Contract, Interface, Route, Surroundings
+from collectors.wire.units import Rate
 from tests.agent.diagnose.grounds import GATEWAY, SITE, codes, ended, ground
 
+MEGABIT = 125_000.0
 FLOWING = {"download": 1_000_000.0, "upload": 1000.0, "download_variation": 0.5, "upload_variation": 0.5}
 
 
@@ -57,3 +61,14 @@ async def test_without_traffic_figures_fullness_is_not_judged(tmp_path: Path) ->
 async def test_without_a_test_the_contract_is_not_judged(tmp_path: Path) -> None:
     (check,) = [check for check in build(ground(tmp_path)) if check.id == "contract:eth0"]
     assert (await check.run({})).status is Status.SKIP
+
+
+@pytest.mark.parametrize(("download", "found"), [(79 * MEGABIT, ["wan.below_contract"]), (81 * MEGABIT, []), (120 * MEGABIT, [])])
+async def test_the_running_agents_test_is_held_against_the_contract(tmp_path: Path, download: float, found: list[str]) -> None:
+    tests = {"bandwidth": [{"link": "eth0", "download": download, "upload": None}, {"link": "other", "download": 1.0}]}
+    site = ground(tmp_path, running=tests)
+    (uplink,) = site.context.uplinks
+    promised = replace(uplink, settings=msgspec.structs.replace(uplink.settings, contract=Contract(download=Rate(100 * MEGABIT))))
+    site = replace(site, context=replace(site.context, uplinks=(promised,)))
+    (check,) = [check for check in build(site) if check.id == "contract:eth0"]
+    assert codes(await check.run({})) == found

@@ -2,11 +2,14 @@
 
 import asyncio
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.diagnose.checks import reach
+from collectors.probe.http import HttpResult, Request, fetch
 from tests.agent.diagnose.grounds import ground
 
 
@@ -29,6 +32,13 @@ async def test_a_login_page_answers_for_everybody_and_a_proxy_says_that_it_reach
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     site = ground(tmp_path)
     uplink = site.context.uplinks[0]
-    monkeypatch.setattr(reach, "NOBODY", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    assert await reach._stranger(site, type(uplink)(uplink.settings, None, None)) == (status if stranger else None)
+    port = server.sockets[0].getsockname()[1]
+
+    async def fetched(request: Request, **keywords: Any) -> HttpResult:
+        return await fetch(replace(request, url=f"http://127.0.0.1:{port}/"), **keywords)
+
+    monkeypatch.setattr(reach, "fetch", fetched)
+    monkeypatch.setattr(reach, "NOBODY", "127.0.0.1")  # where port 443 is refused: a whole machine
+    found = await reach._stranger(site, replace(uplink, interface=None))
+    assert found == (reach.Stranger(status, whole=True) if stranger else None)
     server.close()
