@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.e2e.faults import Bench, Fault, Inject, commands, portal, resolver
-from tests.e2e.unseen import RESPONDER
+from tests.e2e.faults import PC_TWO, Bench, Fault, Inject, commands, portal, resolver, with_tls
+from tests.e2e.unseen import RESPONDER, TSLCD, TSLCD_CONFIG, tslcd
+from tests.e2e.variations import serving
 from tests.netlab import services
 from tests.netlab.certificates import Authority
 
@@ -80,7 +81,17 @@ def _lies(address: str, *names: str) -> Inject:
     return lambda bench: resolver(bench, *lines, upstream="1.1.1.1")
 
 
-def _both(*injections: Inject) -> Inject:
+@contextlib.contextmanager
+def _liar_at_the_gateway(bench: Bench, address: str) -> Iterator[None]:
+    """A second name server on the gateway, for those who are led to it."""
+    service = services.dnsmasq(bench.site.gateway, options=[f"address=/#/{address}"], name="liar", port=5353)
+    try:
+        yield
+    finally:
+        service.stop()
+
+
+def both(*injections: Inject) -> Inject:
     @contextlib.contextmanager
     def inject(bench: Bench) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
@@ -206,6 +217,22 @@ def _clock(shift: str) -> Inject:
     return lambda bench: _set_back(bench, shift)
 
 
+@contextlib.contextmanager
+def _narrow_mask(bench: Bench) -> Iterator[None]:
+    """The router is within the mask, others are not; what DHCP gives out tells."""
+    own, route = bench.site.address(), f"route replace default via {bench.site.gateway_address} metric 100"
+    narrow = ["addr flush dev eth0", f"addr add {own}/28 dev eth0", route]
+    with commands(bench, narrow, ["addr flush dev eth0", f"addr add {own}/24 dev eth0", route]):
+        yield
+
+
+def _talker(bench: Bench) -> AbstractContextManager[None]:
+    """Behind the TLS of the portals something else than a web server talks."""
+    assert bench.province.authority is not None
+    certificate = bench.province.authority.issue(bench.province.portals)
+    return serving(bench, "talks", str(certificate.chain), str(certificate.key))
+
+
 def _nothing(_: Bench) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
 
@@ -233,19 +260,27 @@ CORNERS = (
     Fault(
         "resolver lies, no other can be asked",
         ("dns.wrong_answer",),
-        _both(NO_OTHER_RESOLVER, lambda b: resolver(b, "address=/#/10.66.6.6")),
+        both(NO_OTHER_RESOLVER, lambda b: resolver(b, "address=/#/10.66.6.6")),
     ),
     Fault(
         "resolver sends to 0.0.0.0, no other can be asked",
         ("dns.wrong_answer",),
-        _both(NO_OTHER_RESOLVER, lambda b: resolver(b, "address=/#/0.0.0.0")),
+        both(NO_OTHER_RESOLVER, lambda b: resolver(b, "address=/#/0.0.0.0")),
     ),
     Fault(
         "resolver denies all, no other can be asked",
         ("dns.wrong_answer",),
-        _both(NO_OTHER_RESOLVER, lambda b: resolver(b, "address=/#/")),
+        both(NO_OTHER_RESOLVER, lambda b: resolver(b, "address=/#/")),
     ),
     Fault("resolver lies about a portal without TLS", ("dns.wrong_answer",), _lies("203.0.113.10"), config=PLAIN),
+    Fault(
+        "a liar answers for every name server",
+        ("dns.wrong_answer",),
+        both(
+            _filter("", 'iifname "lan" meta l4proto { tcp, udp } th dport 53 redirect to :5353;'),
+            lambda b: _liar_at_the_gateway(b, "10.66.6.6"),
+        ),
+    ),
     Fault("own resolver asks one that is gone", ("dns.unreachable",), lambda b: _stub(b, dead=True)),
     Fault(
         "plain HTTP led to a login page, the rest open",
@@ -264,6 +299,21 @@ CORNERS = (
         _login("return 302 https://login.invalid/;", secure=True),
     ),
     Fault("HTTP and HTTPS answered by a box, pings pass", ("wan.captive_portal",), _login("return 200;", secure=True)),
+    Fault(
+        "portal redirects in a circle", ("service.error",), lambda b: portal(b, with_tls(b, "return 302 https://$host/again;"))
+    ),
+    Fault("portal speaks no HTTP", ("service.error",), _talker),
+    Fault("first of two cables out", ("interface.down",), lambda b: b.site.cables[0].cut(), PC_TWO),
+    Fault("both lines lossy", ("wan.lossy",), both(lambda b: b.site.line.loss(0.15), lambda b: tslcd(b).loss(0.15)), PC_TWO),
+    Fault(
+        "Internet line down, TSLCD behind the same router works",
+        ("link.down",),
+        lambda b: b.site.line.blackhole(),
+        TSLCD,
+        TSLCD_CONFIG,
+    ),
+    Fault("TSLCD line lossy", ("wan.lossy",), lambda b: tslcd(b).loss(0.15), TSLCD, TSLCD_CONFIG),
+    Fault("mask too narrow, the router within", ("address.mask",), _narrow_mask),
     Fault("intermediate certificate not sent", ("service.tls_untrusted",), lambda b: _chain(b, sent=False)),
     Fault("intermediate certificate expired", ("service.tls_expired",), lambda b: _chain(b, sent=True, days=-2)),
     Fault("intermediate certificate sent", (None,), lambda b: _chain(b, sent=True)),
@@ -279,6 +329,11 @@ CORNERS = (
     Fault("clock six years behind", ("clock.wrong",), _clock("-6y")),
     Fault("clock six years behind, every portal by TLS", ("clock.wrong",), _clock("-6y"), config=SECURE),
     Fault("IPv6 not forwarded", ("ipv6.broken",), _filter('iifname "lan" meta nfproto ipv6 drop;'), {"ipv6": "ra"}),
+    Fault(
+        "carrier lets ten pings pass in a second",
+        (None,),
+        _filter('iifname "lan" ip protocol icmp limit rate over 10/second drop;'),
+    ),
     Fault("pings blocked everywhere", (None,), lambda b: b.site.cables[0].block_icmp()),
     Fault("pings of IPv6 blocked", (None,), _filter('iifname "lan" ip6 nexthdr ipv6-icmp drop;'), {"ipv6": True}),
     Fault("beacons blocked, portals open", (None,), _filter(f'iifname "lan" ip daddr {BEACONS} drop;')),

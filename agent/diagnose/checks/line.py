@@ -6,17 +6,20 @@ import asyncio
 import ipaddress
 import itertools
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from agent.diagnose.checks.reach import FALLBACK_PORTS, captive, carries, knock, line_facts
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
-from agent.diagnose.judge import CONTRACT_SHARE, SATURATED_SHARE
+from agent.diagnose.judge import CONTRACT_SHARE, SATURATED_SHARE, interval
 from agent.diagnose.series import QUICK_PROBES, judge_series, pooled, series
 from agent.diagnose.words import data_rate, percent
+from collectors.model import Reason
 from collectors.probe import counters
 from collectors.probe.mtu import path_mtu
+from collectors.probe.tcp import measure
 from collectors.probe.trace import trace
 from collectors.site import Uplink
 
@@ -25,6 +28,10 @@ BUSY_BYTES_PER_SECOND = 60_000
 QUEUE_SECONDS = 0.025
 """What a full queue adds to the quickest round trip."""
 BEACONS_JUDGED = 2
+HANDSHAKES = 40
+HANDSHAKE_INTERVAL = 0.015
+HANDSHAKE_TIMEOUT = 0.9
+"""Seconds; a lost request is not sent again before one has passed (RFC 6298)."""
 TRAFFIC_SAMPLES = 16
 TRAFFIC_INTERVAL = 0.25
 EVEN_VARIATION = 0.2
@@ -86,8 +93,31 @@ async def _quality(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
     ]
     # What only one beacon suffers from is on the way to that beacon, not on this line.
     outcome, window = min(judged, key=lambda pair: len(pair[0].suspects))
+    outcome = await _confirmed(ground, uplink, answering[:BEACONS_JUDGED], outcome)
     queue = statistics.median(window.rtts) - min(window.rtts) if window.rtts else 0.0
     return replace(outcome, data={**outcome.data, **traffic, "queue_seconds": round(queue, 6)})
+
+
+async def _confirmed(ground: Ground, uplink: Uplink, beacons: Sequence[str], outcome: Outcome) -> Outcome:
+    """The outcome without a loss that pings alone suffer: many carriers and routers let only so many pass in a second."""
+    low = float(outcome.data.get("loss_interval", [0.0])[0])
+    if low <= interval(0, HANDSHAKES)[1]:
+        return outcome  # so many handshakes could not tell it from none
+
+    async def shake(number: int) -> bool | None:
+        await asyncio.sleep(number * HANDSHAKE_INTERVAL)
+        port = FALLBACK_PORTS[number // len(beacons) % len(FALLBACK_PORTS)]
+        wait, clock = HANDSHAKE_TIMEOUT, ground.machine.clock
+        found = await measure(beacons[number % len(beacons)], port, timeout=wait, clock=clock, interface=uplink.interface)
+        if found.fault is None or found.fault.reason is Reason.REFUSED:
+            return True
+        return False if found.fault.reason is Reason.TIMEOUT else None
+
+    shaken = [one for one in await asyncio.gather(*map(shake, range(HANDSHAKES))) if one is not None]
+    if len(shaken) < HANDSHAKES // 2 or interval(shaken.count(False), len(shaken))[1] >= low:
+        return outcome
+    others = tuple(suspect for suspect in outcome.suspects if suspect.code != "wan.lossy")
+    return replace(outcome, status=Status.WARN, detail=f"{outcome.detail} by pings alone", suspects=others)
 
 
 async def _traffic(ground: Ground, uplink: Uplink) -> dict[str, float]:

@@ -156,12 +156,13 @@ async def _lie(ground: Ground, server: str, name: str, answer: DnsResult | None)
         return RCODES.get(answer.rcode, str(answer.rcode))
     references = await asyncio.gather(*asked)
     truths = [set(reference.records) for reference in references if reference.records]
-    if any(set(answer.records) & truth for truth in truths):
-        return None
     claimed = ", ".join(answer.records) or ("NXDOMAIN" if answer.rcode == NXDOMAIN else "no address")
+    unheard = all(reference.rcode is None for reference in references)
+    if unheard or any(set(answer.records) & truth for truth in truths):
+        # Nobody contradicts: nobody else could be asked, or somebody answers for all of them.
+        return claimed if await _is_invented(ground, server, name, answer) else None
     if not truths:
-        unheard = all(reference.rcode is None for reference in references)
-        return claimed if unheard and await _is_invented(ground, server, name, answer) else None
+        return None  # others say as well that there is no such name
     if not answer.records:
         return claimed
     truth = min(truths[0])
@@ -172,7 +173,7 @@ async def _lie(ground: Ground, server: str, name: str, answer: DnsResult | None)
 
 
 async def _is_invented(ground: Ground, server: str, name: str, answer: DnsResult) -> bool:
-    """Where nobody else can be asked: staff need a name, and it is denied, led to nowhere, or as what cannot exist."""
+    """Where nobody contradicts: staff need a name, and it is denied, led to nowhere, or to where all that cannot exist is led."""
     if not answer.records:
         return True
     claimed = answer.records[0]

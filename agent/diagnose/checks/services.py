@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from agent.diagnose.codes import N_
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
 from agent.diagnose.words import milliseconds
@@ -33,6 +34,8 @@ CONNECT_TIMEOUT = 5.0
 AGAIN_AFTER = 2.0
 """Seconds of silence after which a service is asked anew: one lost question costs a resolver five (resolv.conf(5)), and
 one lost segment a connection that knows no round trip yet one, then two, then four (RFC 6298)."""
+ODD_ANSWERS = {Reason.STATUS: N_("redirects in a circle"), Reason.MALFORMED: N_("no HTTP")}
+"""Answers that are of no use, told in place of a status."""
 _SILENCE = frozenset({Reason.TIMEOUT, Reason.NAME_UNRESOLVED})
 
 
@@ -178,6 +181,8 @@ def _suspect(ground: Ground, target: Any, result: HttpResult, misled: tuple[str,
             expired = datetime.datetime.fromtimestamp(result.expiry, datetime.UTC).date().isoformat()
             return Suspect("service.tls_expired", name, {"expired": expired}, stands_on=trusted)
         return Suspect("service.tls_untrusted", name, {"why": result.fault.detail.rpartition(": ")[2]}, stands_on=trusted)
+    if result.fault.reason in ODD_ANSWERS:
+        return Suspect("service.error", name, {"status": ODD_ANSWERS[result.fault.reason]}, stands_on=misled)
     return Suspect("service.unreachable", name, {"why": result.fault.detail})
 
 

@@ -1,5 +1,7 @@
 """Layer 4: which checks a line has, and what figures say; lines that carry or not are in tests/e2e."""
 
+import asyncio
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from agent.diagnose.checks import line
 from agent.diagnose.checks.line import build
-from agent.diagnose.graph import Outcome, Status
+from agent.diagnose.graph import Outcome, Status, Suspect
 from collectors.site import Contract, Interface, Route, Surroundings
 from collectors.wire.units import Rate
 from tests.agent.diagnose.grounds import GATEWAY, SITE, codes, ended, ground
@@ -72,3 +75,24 @@ async def test_the_running_agents_test_is_held_against_the_contract(tmp_path: Pa
     site = replace(site, context=replace(site.context, uplinks=(promised,)))
     (check,) = [check for check in build(site) if check.id == "contract:eth0"]
     assert codes(await check.run({})) == found
+
+
+@pytest.mark.parametrize(("low", "lost", "kept"), [(0.3, False, False), (0.3, True, True), (0.05, False, True)])
+async def test_loss_that_pings_alone_suffer_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, low: float, *, lost: bool, kept: bool
+) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)  # takes one and leaves the others unanswered
+    monkeypatch.setattr(line, "FALLBACK_PORTS", (full.getsockname()[1] if lost else port,))
+    monkeypatch.setattr(line, "HANDSHAKE_TIMEOUT", 0.3)
+    site = ground(tmp_path)
+    uplink = replace(site.context.uplinks[0], interface=None)
+    said = Outcome(
+        Status.FAIL, "40% loss", {"loss_interval": [low, 0.5]}, (Suspect("wan.lossy", "eth0"), Suspect("wan.slow", "eth0"))
+    )
+    found = await line._confirmed(site, uplink, ["127.0.0.1"], said)
+    server.close()
+    full.close()
+    assert codes(found) == (["wan.lossy", "wan.slow"] if kept else ["wan.slow"])
+    assert found.detail == ("40% loss" if kept else "40% loss by pings alone")

@@ -27,6 +27,8 @@ TLS = Fault(Reason.TLS, "https://portal/: certificate has expired")
         (HttpResult(TLS, None, expiry=4e9), "service.tls_untrusted"),
         (HttpResult(TLS, None), "service.tls_untrusted"),
         (HttpResult(Fault(Reason.TIMEOUT, "no answer")), "service.unreachable"),
+        (HttpResult(Fault(Reason.MALFORMED, "no status line")), "service.error"),
+        (HttpResult(Fault(Reason.STATUS, "more than 10 redirects")), "service.error"),
     ],
 )
 def test_what_an_answer_says(tmp_path: Path, result: HttpResult, code: str | None) -> None:
