@@ -239,7 +239,7 @@ async def _ipv6(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     )
     if any(burst.window.received for burst in bursts):
         return Outcome(Status.PASS, beacons[0])
-    if await knock(ground, uplink, beacons) is not None:
+    if await knock(ground, uplink, beacons):
         return Outcome(Status.WARN, f"no echo, ports {FALLBACK_PORTS} open")
     return Outcome(
         Status.FAIL,

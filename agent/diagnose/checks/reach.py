@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import statistics
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from agent.tasks import spawn
 from collectors.http import HttpTarget
 from collectors.model import Reason
 from collectors.probe import names
-from collectors.probe.http import Request, fetch
+from collectors.probe.http import HttpResult, Request, fetch
 from collectors.probe.tcp import measure
 from collectors.site import Uplink
 
@@ -51,47 +50,58 @@ async def carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         serving.cancel()
 
 
-async def knock(ground: Ground, uplink: Uplink, beacons: tuple[str, ...]) -> float | None:
-    """Seconds until a beacon answered at a port, None when none did; asked only when the pings have been out for a while."""
+async def knock(ground: Ground, uplink: Uplink, beacons: tuple[str, ...]) -> dict[str, float]:
+    """Seconds until a beacon answered at a port, of those that did; asked only when the pings have been out for a while."""
     await asyncio.sleep(ground.wait(PINGS_ALONE))
-    begin = ground.machine.clock.monotonic()
+    clock, wait = ground.machine.clock, ground.wait(2.0)
+    begin = clock.monotonic()
 
-    async def at(beacon: str, port: int) -> float:
-        wait, clock = ground.wait(2.0), ground.machine.clock
+    async def at(beacon: str, port: int) -> tuple[str, float | None]:
         found = await measure(beacon, port, timeout=wait, clock=clock, interface=uplink.interface)
         if found.fault is not None and found.fault.reason is Reason.REFUSED:
-            return clock.monotonic() - begin  # "nobody here" has come all the way as well
-        return math.inf if found.seconds is None else found.seconds
+            return beacon, clock.monotonic() - begin  # "nobody here" has come all the way as well
+        return beacon, found.seconds
 
-    quickest = min(await asyncio.gather(*(at(beacon, port) for beacon in beacons for port in FALLBACK_PORTS)))
-    return None if quickest == math.inf else quickest
+    answers = await asyncio.gather(*(at(beacon, port) for beacon in beacons for port in FALLBACK_PORTS))
+    found: dict[str, float] = {}
+    for beacon, seconds in answers:
+        if seconds is not None:
+            found[beacon] = min(seconds, found.get(beacon, seconds))
+    return found
+
+
+def _targets(ground: Ground, uplink: Uplink) -> list[HttpTarget]:
+    """The services that are reached by this line."""
+    targets: Sequence[HttpTarget] = ground.settings.kinds["http"].targets
+    return [target for target in targets if target.link == uplink.name or (target.link is None and uplink.interface)]
 
 
 async def _served(ground: Ground, uplink: Uplink) -> bool:
     """Does a service out there answer over this line, and as itself? So where the beacons are what is blocked."""
     await asyncio.sleep(ground.wait(PINGS_ALONE))
-    clock, wait = ground.machine.clock, ground.wait(2.0)
-    targets = [
-        target
-        for target in ground.settings.kinds["http"].targets
-        if target.link == uplink.name or (target.link is None and uplink.interface)
-    ]
 
-    async def visit(target: HttpTarget) -> bool | None:
-        """Has it proved itself by certificate? None: it answered, and proves nothing."""
+    async def visit(target: HttpTarget) -> HttpResult | None:
         try:
-            addresses = await names.resolve(urllib.parse.urlsplit(target.url).hostname or "", deadline=wait)
+            addresses = await names.resolve(urllib.parse.urlsplit(target.url).hostname or "", deadline=ground.wait(2.0))
         except OSError:
-            return False
+            return None
         if all(ground.is_near(address) for address in addresses):
-            return False
-        ca_file = str(ground.settings.file(target.ca_file)) if target.ca_file else None
-        request = Request(target.url, target.method, wait, follow_redirects=False, interface=uplink.interface, ca_file=ca_file)
-        answer = await fetch(request, clock=clock, environ={})
-        return True if answer.verified else None if answer.fault is None else False
+            return None
+        request = replace(_request(ground, uplink, target), url=target.url, timeout=ground.wait(2.0))
+        return await fetch(request, clock=ground.machine.clock, environ={})
 
-    stranger, visits = await asyncio.gather(_stranger(ground, uplink), asyncio.gather(*(visit(target) for target in targets)))
-    return any(visits) or (None in visits and stranger is None)
+    visits = asyncio.gather(*(visit(target) for target in _targets(ground, uplink)))
+    stranger, answers = await asyncio.gather(_stranger(ground, uplink), visits)
+    proved = any(answer.verified for answer in answers if answer is not None)
+    return proved or (stranger is None and any(answer.fault is None for answer in answers if answer is not None))
+
+
+def _request(ground: Ground, uplink: Uplink, target: HttpTarget) -> Request:
+    """The service by HTTPS, whatever it is asked by otherwise, itself and not where it leads."""
+    url = target.url if target.url.startswith("https:") else f"https://{urllib.parse.urlsplit(target.url).hostname}/"
+    ca_file = str(ground.settings.file(target.ca_file)) if target.ca_file else None
+    wait, interface = ground.wait(3.0), uplink.interface
+    return Request(url, target.method, wait, follow_redirects=False, interface=interface, ca_file=ca_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +120,19 @@ async def _stranger(ground: Ground, uplink: Uplink) -> Stranger | None:
     """
     clock, wait = ground.machine.clock, ground.wait(2.0)
     request = Request(f"http://{NOBODY}/", "GET", wait, follow_redirects=False, interface=uplink.interface)
-    answer, knock = await asyncio.gather(
+    answer, door = await asyncio.gather(
         fetch(request, clock=clock, environ={}), measure(NOBODY, 443, timeout=wait, clock=clock, interface=uplink.interface)
     )
     if answer.status is None or not (200 <= answer.status < 400 or answer.status == NETWORK_LOGIN):
         return None
-    return Stranger(answer.status, knock.fault is None or knock.fault.reason is Reason.REFUSED)
+    return Stranger(answer.status, door.fault is None or door.fault.reason is Reason.REFUSED)
 
 
 async def _judge_line(
     ground: Ground,
     uplink: Uplink,
     beacons: tuple[str, ...],
-    others: tuple[asyncio.Task[float | None], asyncio.Task[bool]],
+    others: tuple[asyncio.Task[dict[str, float]], asyncio.Task[bool]],
     results: Results,
 ) -> Outcome:
     quorum = min(uplink.settings.quorum, len(beacons))
@@ -145,12 +155,13 @@ async def _judge_line(
     if any(burst.reason is Reason.NO_PERMISSION for burst in bursts):
         ground.note_ping()
     knocking, serving = others
-    quickest = await knocking
-    if quickest is not None and quickest > RTT_SLOW_SECONDS:
-        return _slow(uplink, quickest, {**data, "tcp": True})
-    if quickest is not None or await serving:
-        reached = "services" if quickest is None else f"ports {FALLBACK_PORTS}"
-        return Outcome(Status.WARN, f"no echo, {reached} open", {**data, "tcp": True})
+    knocked = await knocking
+    reached = {*answered, *knocked}
+    if len(reached) >= quorum and not answered and min(knocked.values()) > RTT_SLOW_SECONDS:
+        return _slow(uplink, min(knocked.values()), {**data, "tcp": True})
+    if len(reached) >= quorum or (not reached and await serving):
+        told = f"ports {FALLBACK_PORTS}" if reached else "services"
+        return Outcome(Status.WARN, f"no echo, {told} open", {**data, "tcp": True})
     suspect = Suspect("link.down", uplink.name, line_facts(uplink))
     before = results.get(f"gateway:{uplink.interface}")
     if uplink.gateway and before is not None and before.outcome.data.get("silent"):
@@ -186,7 +197,7 @@ async def _by_proxy(ground: Ground) -> Outcome | None:
 
 async def captive(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
     """Plain HTTP to an address or portal that is answered by somebody else, while nothing else gets through."""
-    hosts = [urllib.parse.urlsplit(target.url).hostname or "" for target in ground.settings.kinds["http"].targets][:1]
+    hosts = [urllib.parse.urlsplit(target.url).hostname or "" for target in _targets(ground, uplink)[:1]]
     hosts += [beacon for beacon in ground.beacons(uplink) if ":" not in beacon][:1]
     clock = ground.machine.clock
     requests = [Request(f"http://{host}/", "GET", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
@@ -202,11 +213,11 @@ async def captive(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         elsewhere = bool(answer.redirects) and led != asked
         # Where nothing gets through, whoever answers plain HTTP all the same stands in between.
         odd = elsewhere or (answer.status is not None and not carries)
-        if answer.status == NETWORK_LOGIN or (odd and not await _is_genuine(ground, uplink, hosts)):
+        if answer.status == NETWORK_LOGIN or (odd and not await _is_genuine(ground, uplink)):
             return _login_page(uplink, f"{asked} -> {led if elsewhere else answer.status}", led or "")
     if stranger is not None:
         # Where HTTPS gets through, somebody who answers plain HTTP for everybody stops only a part of the work.
-        genuine = await _is_genuine(ground, uplink, hosts)
+        genuine = await _is_genuine(ground, uplink)
         if not (genuine and stranger.whole):
             return _login_page(uplink, f"{NOBODY} -> {stranger.status}", "", "warning" if genuine else None)
     return Outcome(Status.PASS, "", data)
@@ -217,10 +228,13 @@ def _login_page(uplink: Uplink, detail: str, portal: str, severity: Severity | N
     return Outcome(Status.FAIL, detail, {"portal": portal}, (suspect,))
 
 
-async def _is_genuine(ground: Ground, uplink: Uplink, hosts: list[str]) -> bool:
-    """Does one of them prove by certificate that it is itself? A login page cannot, whatever it lets through."""
-    clock = ground.machine.clock
-    requests = [Request(f"https://{host}/", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
-    requests = [replace(request, follow_redirects=False) for request in requests]
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
+async def _is_genuine(ground: Ground, uplink: Uplink) -> bool:
+    """Does the first service, or a beacon, prove by certificate that it is itself? A login page cannot, whatever it lets pass."""
+    requests = [_request(ground, uplink, target) for target in _targets(ground, uplink)[:1]]
+    beacons = [beacon for beacon in ground.beacons(uplink) if ":" not in beacon][:1]
+    requests += [
+        Request(f"https://{beacon}/", timeout=ground.wait(3.0), follow_redirects=False, interface=uplink.interface)
+        for beacon in beacons
+    ]
+    answers = await asyncio.gather(*(fetch(request, clock=ground.machine.clock, environ={}) for request in requests))
     return any(answer.verified for answer in answers)
