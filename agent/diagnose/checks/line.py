@@ -64,7 +64,9 @@ def build(ground: Ground) -> list[Check]:
         beyond = (f"uplink:{name}",)
         full = (f"saturation:{name}", *soft)
         checks.append(Check(f"quality:{name}", 4, partial(_quality, ground, uplink), needs=beyond, stands_on=full))
-        checks.append(Check(f"saturation:{name}", 4, partial(_saturation, uplink), needs=beyond, after=(f"quality:{name}",)))
+        checks.append(
+            Check(f"saturation:{name}", 4, partial(_saturation, ground, uplink), needs=beyond, after=(f"quality:{name}",))
+        )
         checks.append(
             Check(f"mtu:{name}", 4, partial(_mtu, uplink), needs=beyond, stands_on=(f"quality:{name}", f"saturation:{name}"))
         )
@@ -143,8 +145,17 @@ async def _traffic(ground: Ground, uplink: Uplink) -> dict[str, float]:
     return result
 
 
-async def _saturation(uplink: Uplink, results: Results) -> Outcome:
-    """Full when the traffic reaches the contract; without a contract, when it flows and a queue stands before the line."""
+async def _saturation(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
+    """Full when the traffic reaches the contract; without a contract, when it flows and a queue stands before the line.
+
+    The running agent may know more than this computer's own traffic: that of the whole site, read at the router's port.
+    """
+    told = [row for row in (ground.running or {}).get("utilization", ()) if row["link"] == uplink.name]
+    fullest = max(told, key=lambda row: float(row["ratio"]), default={"ratio": 0.0})
+    if fullest["ratio"] >= SATURATED_SHARE:
+        return _full(
+            uplink, f"{percent(fullest['ratio'])}, {fullest['direction']}", f"{percent(fullest['ratio'])} by the running agent"
+        )
     quality = results[f"quality:{uplink.name}"].outcome
     if "download" not in quality.data:
         return Outcome(Status.SKIP, "unknown")

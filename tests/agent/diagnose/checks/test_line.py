@@ -56,6 +56,14 @@ async def test_a_line_is_full_when_traffic_flows_and_a_queue_stands(
     assert (codes(outcome), outcome.carries) == (found, True)
 
 
+@pytest.mark.parametrize(("ratio", "found"), [(0.97, ["wan.saturated"]), (0.5, [])])
+async def test_the_running_agent_knows_what_the_whole_site_uses(tmp_path: Path, ratio: float, found: list[str]) -> None:
+    rows = [{"link": "eth0", "direction": "download", "ratio": ratio}, {"link": "other", "direction": "upload", "ratio": 1.0}]
+    (check,) = [one for one in build(ground(tmp_path, running={"utilization": rows})) if one.id == "saturation:eth0"]
+    calm = Outcome(Status.PASS, data={**FLOWING, "download": 1000.0, "queue_seconds": 0.2})
+    assert codes(await check.run(ended("quality:eth0", calm))) == found
+
+
 async def test_without_traffic_figures_fullness_is_not_judged(tmp_path: Path) -> None:
     (check,) = [check for check in build(ground(tmp_path)) if check.id == "saturation:eth0"]
     assert (await check.run(ended("quality:eth0"))).status is Status.SKIP
