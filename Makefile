@@ -9,7 +9,7 @@ ARGS ?=
 DEBIAN := python3 python3-venv python3-dev gcc iproute2 nftables iputils-ping fping traceroute mtr-tiny dnsmasq-base \
 	nginx-light iperf3 prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter \
 	prometheus-smokeping-prober prometheus-snmp-exporter victoria-metrics snmpd snmp snmptrapd tinyproxy tcpdump \
-	ethtool chromium fonts-dejavu-core gettext libcap2-bin openssl ca-certificates util-linux procps iw dbus systemd libseccomp2 \
+	ethtool faketime chromium fonts-dejavu-core gettext libcap2-bin openssl ca-certificates util-linux procps iw dbus systemd libseccomp2 \
 	qemu-system-x86 debootstrap e2fsprogs cpio kmod xz-utils
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 

@@ -16,7 +16,7 @@ from agent.forward import api
 from agent.httpd import HTML, HttpServer, Request, Response, as_json
 from agent.statedir import SOCKET_NAME
 from agent.webconfig import WebConfig
-from collectors import bandwidth
+from collectors import bandwidth, links
 from collectors.model import Histogram, Metric
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def status(agent: Agent) -> dict[str, Any]:
             "oldest_timestamp_seconds": next(iter(_values(agent, selfmon.SPOOL_OLDEST)), None),
         },
         "bandwidth": _tests(agent),
+        "utilization": _utilization(agent),
         "changes": agent.changes.rows(),
     }
 
@@ -198,6 +199,15 @@ def _tests(agent: Agent) -> list[dict[str, Any]]:
             labels = dict(zip(series.metric.labels, series.labels, strict=True))
             found.setdefault(series.labels, labels)[names[series.metric]] = series.value
     return list(found.values())
+
+
+def _utilization(agent: Agent) -> list[dict[str, Any]]:
+    """How full each line is, as a share: the whole site's use where the router's port is read."""
+    return [
+        {**dict(zip(series.metric.labels, series.labels, strict=True)), "ratio": series.value}
+        for series in agent.state.series()
+        if series.metric is links.UTILIZATION
+    ]
 
 
 def _is_loopback(host: str) -> bool:

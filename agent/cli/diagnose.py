@@ -58,8 +58,8 @@ def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: 
     try:
         # No asyncio.run: it would wait at the end for whatever hangs.
         loop = asyncio.new_event_loop()
-        screen = not as_json and sys.stdout.isatty()
-        found = loop.run_until_complete(_run(settings, translate, quick=quick, screen=screen, within=left))
+        drawn = not as_json and sys.stdout.isatty()
+        found = loop.run_until_complete(_run(settings, translate, quick=quick, screen=drawn, within=left))
     except OSError as error:
         click.echo(f"the diagnosis could not be run: {error}", err=True)
         sys.exit(2)
@@ -70,7 +70,9 @@ def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: 
     elif sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415  only a screen pays for it
 
-        report.show(found, translate, Console(highlight=False, no_color="NO_COLOR" in os.environ))
+        from agent.diagnose import screen  # noqa: PLC0415
+
+        screen.show(found, translate, Console(highlight=False, no_color="NO_COLOR" in os.environ))
     else:
         click.echo(report.as_text(found, translate), nl=False)
     if page is not None:
@@ -101,8 +103,10 @@ async def _run(settings: AgentSettings, translate: Translate, *, quick: bool, sc
             else:
                 running.pop(check.id, None)
                 done += 1
-            doing = ", ".join(dict.fromkeys(running.values()))
-            live.update(Text(f"{done}  {translate(N_('measuring'))}: {doing}", overflow="ellipsis", no_wrap=True))
+            told = translate(N_("{count} checks done; now: {what}")).format(
+                count=done, what=", ".join(dict.fromkeys(running.values()))
+            )
+            live.update(Text(told, overflow="ellipsis", no_wrap=True))
 
         return await diagnose(settings, machine, translate, quick=quick, within=within, socket=socket, progress=progress)
 

@@ -209,7 +209,7 @@ _ALL = (
         "wan.saturated",
         4,
         "warning",
-        N_("The line {subject} is full ({use} of {capacity})."),
+        N_("The line {subject} is full ({use})."),
         N_("Find who downloads or uploads (updates, cameras, backup) and stop it during service hours."),
     ),
     Code(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,15 @@ class Ground:
         """The name servers in use; with none entered, programs ask this computer itself (resolv.conf(5))."""
         found = self.context.surroundings.resolvers
         return found if found or self.machine.platform != "linux" else (NO_RESOLVER,)
+
+    def is_near(self, server: str) -> bool:
+        """Is this address on the local network, so that it answers whether the line is up or not? A name is not."""
+        try:
+            address = ipaddress.ip_address(server.partition("%")[0])
+        except ValueError:
+            return False
+        held = [ipaddress.ip_interface(one) for interface in self.context.surroundings.interfaces for one in interface.addresses]
+        return address.is_link_local or any(address in one.network for one in held)
 
     def interfaces(self) -> tuple[str, ...]:
         """The interfaces that matter: those of uplinks and default routes; without any, every physical one."""

@@ -1,6 +1,6 @@
 """Tells a diagnosis: JSON by the contract, text for pipes, a calm screen for terminals, one HTML page to send on.
 
-The verdict comes first, then the next step, then how it is known. Nothing here judges.
+Everywhere the verdict comes first, then the next step, then how it is known, then the table of checks. Nothing here judges.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ import html
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.diagnose.codes import CODES, N_
 from agent.diagnose.graph import NO_TIME, Result, Status
 from agent.diagnose.judge import Finding, is_healthy
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from agent.diagnose.phrases import phrased
 
 Translate = Callable[[str], str]
 SCHEMA = 1
@@ -38,13 +36,7 @@ STATUS_WORDS = {
     Status.SKIP: N_("not judged"),
     Status.ERROR: N_("not measured"),
 }
-_MARKS = {Status.PASS: "+", Status.WARN: "!", Status.FAIL: "x", Status.SKIP: "-", Status.ERROR: "?"}
-_STYLES = {Status.PASS: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim", Status.ERROR: "magenta"}
-_WORST = (Status.SKIP, Status.PASS, Status.ERROR, Status.WARN, Status.FAIL)
-MORE_FINDINGS = 2
-"""Kinds of findings beside the first that a screen tells with their next step; the others are only named."""
-EVIDENCE_SHOWN = 2
-_SEVERITY_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "cyan"}
+MARKS = {Status.PASS: "+", Status.WARN: "!", Status.FAIL: "x", Status.SKIP: "-", Status.ERROR: "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +87,8 @@ class _Facts(dict[str, str]):
 
 
 def _fill(template: str, finding: Finding, translate: Translate) -> str:
-    facts = _Facts({key: value or translate(N_("carrier unknown")) for key, value in finding.facts.items()})
-    return translate(template).format_map(_Facts(facts, subject=finding.subject))
+    told = {key: phrased(value, translate) if value else translate(N_("carrier unknown")) for key, value in finding.facts.items()}
+    return translate(template).format_map(_Facts(told, subject=finding.subject))
 
 
 def as_json(diagnosis: Diagnosis, translate: Translate) -> str:
@@ -148,12 +140,21 @@ def headline(diagnosis: Diagnosis, translate: Translate) -> str:
     return summary(diagnosis.findings[0], translate)
 
 
-def _why(finding: Finding, diagnosis: Diagnosis) -> list[str]:
+def known_from(finding: Finding, diagnosis: Diagnosis, translate: Translate) -> list[str]:
+    """The checks that tell of it, with what they saw."""
     return [
-        f"{name}: {diagnosis.results[name].outcome.detail}"
+        f"{name}: {phrased(diagnosis.results[name].outcome.detail, translate)}"
         for name in finding.evidence[:4]
         if name in diagnosis.results and diagnosis.results[name].outcome.detail
     ]
+
+
+def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings of one code together, in the order of their first."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.code, []).append(finding)
+    return list(found.values())
 
 
 def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
@@ -165,7 +166,7 @@ def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
         lines.append(f"  {translate(N_('To do'))}: {action(finding, translate)}")
         if past := diagnosis.history.get((finding.code, finding.subject)):
             lines.append(f"  {past}")
-        lines += [f"  {translate(N_('Known from'))}: {why}" for why in _why(finding, diagnosis)]
+        lines += [f"  {translate(N_('Known from'))}: {why}" for why in known_from(finding, diagnosis, translate)]
         if finding.explains:
             lines.append(f"  {translate(N_('This explains'))}: {', '.join(finding.explains)}")
     lines += ["", *_rows(diagnosis, translate)]
@@ -176,67 +177,9 @@ def as_text(diagnosis: Diagnosis, translate: Translate) -> str:
 def _rows(diagnosis: Diagnosis, translate: Translate) -> list[str]:
     width = max((len(name) for name in diagnosis.results), default=0)
     return [
-        f"{_MARKS[result.outcome.status]} {name.ljust(width)}  {translate(STATUS_WORDS[result.outcome.status])}  {result.outcome.detail}".rstrip()
+        f"{MARKS[result.outcome.status]} {name.ljust(width)}  {translate(STATUS_WORDS[result.outcome.status])}  {phrased(result.outcome.detail, translate)}".rstrip()
         for name, result in diagnosis.results.items()
     ]
-
-
-def show(diagnosis: Diagnosis, translate: Translate, console: Console) -> None:
-    """The terminal screen: every check by layer, then evidence, then verdict and next step where the eye is at the end.
-
-    Layers without a fault take one line, so that verdict, next step and what led to them fit the last 24 lines.
-    """
-    from rich.markup import escape  # noqa: PLC0415  only a screen pays for rich
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="ellipsis", no_wrap=True)
-    for layer, title in enumerate(LAYERS):
-        members = [(name, result) for name, result in diagnosis.results.items() if result.check.layer == layer]
-        if not members:
-            continue
-        worst = max((result.outcome.status for _, result in members), key=_WORST.index)
-        label = f"[{_STYLES[worst]}]{_MARKS[worst]}[/] {escape(translate(title))}"
-        table.add_row(label, f"[{_STYLES[worst]}]{escape(_layer_line(members, worst, translate))}[/]")
-        for name, result in members:
-            status = result.outcome.status
-            if status in {Status.FAIL, Status.WARN} and result.outcome.suspects:
-                table.add_row(f"    [{_STYLES[status]}]{escape(name)}[/]", escape(result.outcome.detail))
-    console.print()
-    console.print(table)
-    for note in diagnosis.notes:
-        console.print(f"[dim]* {escape(note)}[/]")
-    told = list(diagnosis.findings)
-    alike: dict[str, list[Finding]] = {}
-    for finding in told[1:]:
-        alike.setdefault(finding.code, []).append(finding)
-    for number, (code, (finding, *others)) in reversed(list(enumerate(alike.items()))):
-        gap = "\n" if number < MORE_FINDINGS else ""
-        console.print(f"{gap}[{_SEVERITY_STYLES[finding.severity]}]{escape(summary(finding, translate))}[/]")
-        if others:
-            console.print(f"  {translate(N_('Likewise'))}: {escape(', '.join(one.subject for one in others))}")
-        if finding.root and code != told[0].code and number < MORE_FINDINGS:
-            console.print(f"  {translate(N_('To do'))}: {escape(action(finding, translate))}")
-    style = "bold green" if diagnosis.healthy else "bold yellow" if diagnosis.is_open else _SEVERITY_STYLES[told[0].severity]
-    console.print(f"\n[{style}]{escape(headline(diagnosis, translate))}[/]")
-    if told:
-        first = told[0]
-        if diagnosis.healthy or diagnosis.is_open:
-            console.print(f"[{_SEVERITY_STYLES[first.severity]}]{escape(summary(first, translate))}[/]")
-        for why in _why(first, diagnosis)[:EVIDENCE_SHOWN]:
-            console.print(f"  [dim]{escape(translate(N_('Known from')))}: {escape(why)}[/]", no_wrap=True, overflow="ellipsis")
-        if past := diagnosis.history.get((first.code, first.subject)):
-            console.print(f"  {escape(past)}")
-        console.print(f"  [bold]{translate(N_('To do'))}:[/] {escape(action(first, translate))}")
-
-
-def _layer_line(members: Sequence[tuple[str, Result]], worst: Status, translate: Translate) -> str:
-    """A layer in a few words: its worst status, and how many of its checks came out so."""
-    word = translate(STATUS_WORDS[worst])
-    judged = [result for _, result in members if result.outcome.status is not Status.SKIP] or members
-    count = sum(result.outcome.status is worst for _, result in members)
-    return word if count == len(judged) else f"{word} ({count}/{len(judged)})"
 
 
 _PAGE = """<!doctype html>
@@ -255,14 +198,21 @@ th{{text-align:left;padding:.8rem .6rem .2rem}}
 def as_html(diagnosis: Diagnosis, translate: Translate, lang: str) -> str:
     """One self-contained page: no scripts, no references; addresses are kept, secrets never were in it."""
     parts = []
-    for finding in diagnosis.findings:
-        why = "".join(f'<br><span class="why">{html.escape(line)}</span>' for line in _why(finding, diagnosis))
-        past = diagnosis.history.get((finding.code, finding.subject), "")
-        parts.append(
-            f'<div class="finding"><b>{html.escape(summary(finding, translate))}</b> <small>{finding.code}</small><br>'
-            f"{html.escape(translate(N_('To do')))}: {html.escape(action(finding, translate))}"
-            f"{'<br>' + html.escape(past) if past else ''}{why}</div>"
-        )
+    for number, (finding, *others) in enumerate(alike(diagnosis.findings)):
+        # The headline has said the first one already, unless it says that nothing is wrong.
+        said = number == 0 and not diagnosis.healthy and not diagnosis.is_open
+        lines = [
+            f"<small>{finding.code}</small>"
+            if said
+            else f"<b>{html.escape(summary(finding, translate))}</b> <small>{finding.code}</small>",
+            f"<b>{html.escape(translate(N_('To do')))}:</b> {html.escape(action(finding, translate))}",
+        ]
+        if others:
+            lines.insert(1, html.escape(f"{translate(N_('Likewise'))}: {', '.join(one.subject for one in others)}"))
+        if past := diagnosis.history.get((finding.code, finding.subject)):
+            lines.append(html.escape(past))
+        lines += [f'<span class="why">{html.escape(why)}</span>' for why in known_from(finding, diagnosis, translate)]
+        parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')
     rows = []
     for layer, title in enumerate(LAYERS):
         members = [(name, result) for name, result in diagnosis.results.items() if result.check.layer == layer]
@@ -272,7 +222,7 @@ def as_html(diagnosis: Diagnosis, translate: Translate, lang: str) -> str:
             status = result.outcome.status
             word = html.escape(translate(STATUS_WORDS[status]))
             rows.append(
-                f'<tr><td>{html.escape(name)}</td><td class="{status.value}">{word}</td><td>{html.escape(result.outcome.detail)}</td></tr>'
+                f'<tr><td>{html.escape(name)}</td><td class="{status.value}">{word}</td><td>{html.escape(phrased(result.outcome.detail, translate))}</td></tr>'
             )
     when = datetime.datetime.fromtimestamp(diagnosis.started, datetime.UTC).astimezone()
     facts = [

@@ -94,9 +94,12 @@ class Filesystems:
 
         return [part.mountpoint for part in psutil.disk_partitions() if part.fstype and "cdrom" not in part.opts]
 
-    async def measure(self, within: float) -> dict[str, Space]:
-        """Space by mount point, without those that do not answer within `within` seconds or have no size."""
-        wanted = self.mountpoints()
+    async def measure(self, within: float, also: Iterable[str] = ()) -> dict[str, Space]:
+        """Space by mount point, without those that do not answer within `within` seconds or have no size.
+
+        `also` are mount points to ask whatever their type.
+        """
+        wanted = list(dict.fromkeys([*self.mountpoints(), *also]))
         for path in wanted:
             if path not in self._asking:
                 self._asking[path] = begin(partial(self._space, path), f"statvfs {path}")

@@ -22,7 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent import config
 from agent.app import Agent
 from agent.server import ListenError, _is_loopback
+from collectors import links
 from collectors.machine import Machine
+from collectors.model import Observations, Reading
 from tests.agent.running import QUIET, free_port
 from tests.agent.test_exposition import strict
 
@@ -94,6 +96,16 @@ async def test_health_status_and_wrong_methods(tmp_path: Path, client: aiohttp.C
         agent.ready = False
         async with client.get(f"http://{base}/-/ready") as answer:
             assert answer.status == 503
+
+
+async def test_the_status_tells_how_full_each_line_is(tmp_path: Path, client: aiohttp.ClientSession) -> None:
+    async with serving(tmp_path) as (agent, base):
+        found = Observations()
+        found.set(links.UTILIZATION, 0.97, "internet", "download")
+        agent.state.apply(Reading("links", "internet", agent.machine.clock.monotonic(), tuple(found.items)), 60.0)
+        async with client.get(f"http://{base}/api/v1/status") as answer:
+            told = json.loads(await answer.read())["utilization"]
+        assert told == [{"link": "internet", "direction": "download", "ratio": 0.97}]
 
 
 async def test_a_reload_takes_the_new_file_or_says_why_not(tmp_path: Path, client: aiohttp.ClientSession) -> None:

@@ -114,6 +114,7 @@ def resolver(bench: Bench, *options: str, upstream: str | None = None) -> Iterat
     site = bench.site
     address = f"192.168.{site.number}.{50 + len(site.cables)}"
     fake = site.attach(f"resolver{len(site.cables)}", f"{address}/24")
+    cable = site.cables[-1]
     fake.ip(f"route add default via {site.gateway_address}")
     service = services.dnsmasq(fake, upstream=upstream, options=list(options)) if options or upstream else None
     site.pc.resolvers(address)
@@ -123,7 +124,7 @@ def resolver(bench: Bench, *options: str, upstream: str | None = None) -> Iterat
         site.pc.resolvers(site.gateway_address)
         if service is not None:
             service.stop()
-        site.cables[-1].cut()
+        cable.cut()
 
 
 @contextlib.contextmanager
@@ -203,10 +204,11 @@ def _stranger(bench: Bench) -> AbstractContextManager[None]:
     @contextlib.contextmanager
     def inject() -> Iterator[None]:
         bench.site.duplicate_address()
+        cable = bench.site.cables[-1]
         try:
             yield
         finally:
-            bench.site.cables[-1].cut()
+            cable.cut()
 
     return inject()
 
@@ -214,11 +216,12 @@ def _stranger(bench: Bench) -> AbstractContextManager[None]:
 @contextlib.contextmanager
 def _rogue(bench: Bench) -> Iterator[None]:
     service = bench.site.rogue_dhcp()
+    cable = bench.site.cables[-1]
     try:
         yield
     finally:
         service.stop()
-        bench.site.cables[-1].cut()
+        cable.cut()
 
 
 @contextlib.contextmanager

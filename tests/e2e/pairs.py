@@ -8,8 +8,12 @@ from contextlib import AbstractContextManager
 from itertools import chain
 
 from tests.e2e.captured import CAPTURED
+from tests.e2e.corners import CORNERS
+from tests.e2e.devices import DEVICES
 from tests.e2e.faults import FAULTS, Bench, Fault
+from tests.e2e.magnitudes import MAGNITUDES
 from tests.e2e.unseen import UNSEEN
+from tests.e2e.variations import VARIATIONS
 
 
 def _both(first: Fault, second: Fault) -> Callable[[Bench], AbstractContextManager[None]]:
@@ -21,7 +25,7 @@ def _both(first: Fault, second: Fault) -> Callable[[Bench], AbstractContextManag
     return inject
 
 
-_NAMED = {fault.name: fault for fault in chain(FAULTS, CAPTURED, UNSEEN)}
+_NAMED = {fault.name: fault for fault in chain(FAULTS, CAPTURED, DEVICES, UNSEEN, VARIATIONS, MAGNITUDES, CORNERS)}
 
 
 def _pair(deeper: str, other: str) -> Fault:
@@ -52,5 +56,25 @@ PAIRS = (
     _pair("resolver slow", "portal 500"),
     _pair("resolver slow", "certificate expired"),
     _pair("ISP dead beyond the gateway", "resolver dead"),
+    _pair("disk of the agent's state full", "resolver lies about one portal of several"),
+    _pair("clock a day behind", "160 ms delay"),
+    _pair("clock ten minutes ahead", "one portal of several 500"),
+    _pair("mask too wide", "UPS on battery"),
+    _pair("duplicate address", "resolver answers with nothing"),
+    _pair("second DHCP, same gateway", "intermediate certificate expired"),
+    _pair("8 % loss in the LAN", "portal 503"),
+    _pair("30 % loss one way", "intermediate certificate not sent"),
+    _pair("250 ms delay", "certificate of another name"),
+    _pair("8 Mbit/s with a short queue, filled", "portal 500"),
+    _pair("jitter, normal, 30 ms", "one portal of several 500"),
+    _pair("MTU hole at 1300", "UPS with a depleted battery"),
+    _pair("first uplink down", "second of two resolvers dead"),
+    _pair("delay on the second of two lines", "portal 502"),
+    _pair("loss in the second LAN", "certificate expired yesterday"),
+    _pair("plain HTTP led to a login page, the rest open", "one portal of several 500"),
+    _pair("names after 2 s", "UPS low: on battery and depleted"),
+    _pair("resolver sends all to 0.0.0.0", "SNMP device gone"),
+    _pair("IPv6 not forwarded", "printer without paper"),
+    _pair("portal 500 behind a proxy", "SNMP device gone"),
 )
 """Each pair: the deeper first. What the first hides altogether (a dead gateway all that lies beyond) is no pair."""

@@ -21,6 +21,9 @@ SAMPLE = (
     "portal 500",
     "certificate expired",
     "captured: disk full",
+    "resolver lies about one portal of several",
+    "plain HTTP led to a login page, the rest open",
+    "beacons blocked, portals open",
 )
 SITES = ("healthy: single uplink", "healthy: two uplinks at the computer", "healthy: behind a proxy")
 WHOLE = bool(os.environ.get("FAULTLAB"))

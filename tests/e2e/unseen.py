@@ -101,13 +101,14 @@ def _self_signed(bench: Bench) -> AbstractContextManager[None]:
 def _second_dhcp_same_gateway(bench: Bench) -> Iterator[None]:
     site = bench.site
     node = site.attach(f"rogue{len(site.cables)}", f"192.168.{site.number}.250/24")
+    cable = site.cables[-1]
     pool = f"192.168.{site.number}.200,192.168.{site.number}.210,255.255.255.0,10m"
     service = services.dnsmasq(node, dhcp=pool, options=[f"dhcp-option=3,{site.gateway_address}"])
     try:
         yield
     finally:
         service.stop()
-        site.cables[-1].cut()
+        cable.cut()
 
 
 def _mute_gateway(bench: Bench) -> AbstractContextManager[object]:

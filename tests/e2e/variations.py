@@ -20,10 +20,10 @@ NXDOMAIN = 3
 
 
 @contextlib.contextmanager
-def _serving(bench: Bench, what: str) -> Iterator[None]:
+def serving(bench: Bench, *arguments: str) -> Iterator[None]:
     """A server that behaves as `odd_server.py` says in place of the portals."""
     with portal(bench, ""):
-        process = bench.province.internet.popen([sys.executable, SERVER, what], stdout=subprocess.DEVNULL)
+        process = bench.province.internet.popen([sys.executable, SERVER, *arguments], stdout=subprocess.DEVNULL)
         try:
             yield
         finally:
@@ -102,10 +102,11 @@ def _login_by_names(bench: Bench) -> Iterator[None]:
 def _gateway_thief(bench: Bench) -> Iterator[None]:
     """A second machine with the gateway's address."""
     bench.site.attach(f"thief{len(bench.site.cables)}", f"{bench.site.gateway_address}/24")
+    cable = bench.site.cables[-1]
     try:
         yield
     finally:
-        bench.site.cables[-1].cut()
+        cable.cut()
         bench.site.pc.ip("neigh flush all")
 
 
@@ -249,9 +250,9 @@ VARIATIONS = (
     Fault("login page: any page, 200", ("wan.captive_portal",), _login_200),
     Fault("login page, pings pass", ("wan.captive_portal",), _login_half_open),
     Fault("login page by a lying resolver", ("wan.captive_portal",), _login_by_names),
-    Fault("portal accepts and says nothing (TLS)", ("service.unreachable",), lambda b: _serving(b, "mute")),
-    Fault("portal closes every connection", ("service.unreachable",), lambda b: _serving(b, "closes")),
-    Fault("portal speaks no TLS", ("service.unreachable", "service.tls_untrusted"), lambda b: _serving(b, "plain")),
+    Fault("portal accepts and says nothing (TLS)", ("service.unreachable",), lambda b: serving(b, "mute")),
+    Fault("portal closes every connection", ("service.unreachable",), lambda b: serving(b, "closes")),
+    Fault("portal speaks no TLS", ("service.unreachable", "service.tls_untrusted"), lambda b: serving(b, "plain")),
     Fault("portal too slow to answer", ("service.unreachable",), _hanging_program),
     Fault("portal 502", ("service.error",), _answer("return 502;")),
     Fault("one portal of several 500", ("service.error",), _one_portal),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import (
+    BasicConstraints,
     CertificateBuilder,
     DNSName,
     IPAddress,
@@ -69,6 +70,17 @@ class Authority:
         term = ["-days", str(days), "-extfile", str(settings), "-out", str(chain)]
         _openssl("x509", "-req", "-in", str(request), *issuer, *term)
         return Certificate(chain, key)
+
+    def sign_authority(self, other: Authority, *, days: int) -> None:
+        """Make `other` an intermediate of this one: its file becomes a certificate signed here, expired for negative `days`."""
+        issuer, key = (load_pem_x509_certificate(self.file.read_bytes()), load_pem_private_key(self.key.read_bytes(), None))
+        own = load_pem_x509_certificate(other.file.read_bytes())
+        now = datetime.datetime.now(datetime.UTC)
+        made = CertificateBuilder().subject_name(own.subject).issuer_name(issuer.subject).public_key(own.public_key())
+        made = made.serial_number(3000 + days).not_valid_before(now - datetime.timedelta(days=400))
+        made = made.not_valid_after(now + datetime.timedelta(days=days))
+        made = made.add_extension(BasicConstraints(ca=True, path_length=0), critical=True)
+        other.file.write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM))  # type: ignore[arg-type]
 
     def _dated(self, names: list[str], key: Path, chain: Path, starts: datetime.timedelta, ends: datetime.timedelta) -> None:
         """The openssl command knows no beginning but now, so others are built by the library; both from now on."""

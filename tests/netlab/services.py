@@ -101,6 +101,8 @@ def dnsmasq(
     dhcp: str | None = None,
     options: Iterable[str] = (),
     name: str = "dnsmasq",
+    ready: str = "127.0.0.1",
+    port: int = 53,
 ) -> Service:
     """Name service on every address of the node, with DHCP for the range `dhcp` ("first,last,mask,lease").
 
@@ -108,7 +110,7 @@ def dnsmasq(
     exist.  `options` are further lines of its configuration.
     """
     directory = workplace(node, name)
-    lines = ["no-hosts", "no-resolv", "bind-dynamic", "log-queries"]
+    lines = ["no-hosts", "no-resolv", "bind-dynamic", "log-queries", f"port={port}"]
     lines += [f"dhcp-leasefile={directory / 'leases'}", "cache-size=1000"]
     for host, addresses in (records or {}).items():
         wild = host.startswith("*.")
@@ -119,7 +121,7 @@ def dnsmasq(
     (directory / "conf").write_text("\n".join([*lines, *options, ""]), encoding="utf-8")
     # Debug mode is the one that stays in the foreground and keeps its user: another one may not exist here.
     command = ["dnsmasq", "--no-daemon", "-C", str(directory / "conf")]
-    return start(node, name, command, tcp("127.0.0.1", 53))
+    return start(node, name, command, tcp(ready, port))
 
 
 def nginx(node: Node, servers: str, *, ready: tuple[str, int] = ("127.0.0.1", 80), name: str = "nginx") -> Service:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
+from agent import statedir
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
 from agent.diagnose.judge import (
@@ -15,18 +17,21 @@ from agent.diagnose.judge import (
     MEMORY_FREE_RATIO,
 )
 from agent.diagnose.words import data_size, percent, time_span
-from collectors.probe import host
+from collectors.probe import host, sntp
+from collectors.wire.procfs import parse_mountinfo
 
 SAMPLE_SECONDS = 2.0
 LOAD_PER_PROCESSOR = 8.0
 """A burst is no fault, nor is a busy quarter of an hour with room to answer: the queue must be long, and for minutes."""
 SPOOL_OLD_SECONDS = 3600.0
+SNTP_TIMEOUT = 2.0
 
 
 def build(ground: Ground) -> list[Check]:
     """The checks of layer 0."""
     lines = tuple(f"uplink:{uplink.name}" for uplink in ground.context.uplinks)
     targets = tuple(f"service:{target.name}" for target in ground.settings.kinds["http"].targets)
+    targets += tuple(f"captive:{uplink.name}" for uplink in ground.context.uplinks)
 
     async def disk(_: Results) -> Outcome:
         return await _disk(ground)
@@ -51,7 +56,7 @@ def build(ground: Ground) -> list[Check]:
 
 
 async def _disk(ground: Ground) -> Outcome:
-    spaces = await ground.filesystems.measure(2.0)
+    spaces = await ground.filesystems.measure(2.0, _own_disk(ground))
     suspects = []
     details = []
     for mountpoint, space in spaces.items():
@@ -61,6 +66,16 @@ async def _disk(ground: Ground) -> Outcome:
             suspects.append(Suspect("host.disk_full", mountpoint, {"free": data_size(space.available)}))
     data = {mountpoint: {"size": space.size, "available": space.available} for mountpoint, space in spaces.items()}
     return Outcome(Status.FAIL if suspects else Status.PASS, ", ".join(details), data, tuple(suspects))
+
+
+def _own_disk(ground: Ground) -> tuple[str, ...]:
+    """The mount that holds the agent's state, of whatever type: there the agent keeps what it cannot send yet."""
+    place = statedir.wanted(ground.settings, ground.machine)
+    if place is None or ground.machine.platform != "linux":
+        return ()
+    mounts = [Path(mount.mountpoint) for mount in parse_mountinfo(ground.machine.read_or_none("/proc/self/mountinfo") or "")]
+    holding = [str(mount) for mount in mounts if place.absolute().is_relative_to(mount)]
+    return (max(holding, key=len),) if holding else ()
 
 
 def _memory(ground: Ground) -> Outcome:
@@ -108,8 +123,10 @@ async def _clock(ground: Ground, results: Results) -> Outcome:
         offsets.append(float(told))
     for name, result in results.items():
         offset = result.outcome.data.get("clock_offset_seconds")
-        if name.startswith("service:") and isinstance(offset, int | float):
+        if name.startswith(("service:", "captive:")) and isinstance(offset, int | float):
             offsets.append(float(offset))
+    if not offsets:
+        offsets = await _asked(ground, results)
     if not offsets:
         return Outcome(Status.SKIP, "no reference")
     offset = sorted(offsets)[len(offsets) // 2]
@@ -118,6 +135,16 @@ async def _clock(ground: Ground, results: Results) -> Outcome:
         span = time_span(abs(offset))
         return Outcome(Status.FAIL, f"{offset:+.0f} s", data, (Suspect("clock.wrong", "clock", {"offset": span}),))
     return Outcome(Status.PASS, f"{offset:+.1f} s", data)
+
+
+async def _asked(ground: Ground, results: Results) -> list[float]:
+    """What the time servers say, asked only where no service told the time."""
+    if not any(result.outcome.carries for name, result in results.items() if name.startswith("uplink:")):
+        return []
+    clock, servers = ground.machine.clock, ground.settings.core.clock.servers
+    asked = (sntp.ask(server, clock, ground.wait(SNTP_TIMEOUT)) for server in servers)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    return [clock.wall() - clock.monotonic() - one.base for one in answers if isinstance(one, sntp.Reference)]
 
 
 def _agent(ground: Ground) -> Outcome:

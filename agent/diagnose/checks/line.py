@@ -1,4 +1,4 @@
-"""Layer 4: each uplink on its own: does it carry, how well, how full is it, who stands in between, how large a packet."""
+"""Layer 4: each uplink on its own: how well it carries, how full it is, how large a packet it takes, and IPv6 on it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,36 @@ import asyncio
 import ipaddress
 import itertools
 import statistics
-import urllib.parse
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from agent.diagnose.checks.services import PROXY_TIMEOUT, proxy_of, refused_by_proxy
+from agent.diagnose.checks.reach import FALLBACK_PORTS, captive, carries, knock, line_facts
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
-from agent.diagnose.judge import CONTRACT_SHARE, RTT_SLOW_SECONDS, SATURATED_SHARE
+from agent.diagnose.judge import CONTRACT_SHARE, SATURATED_SHARE, interval
 from agent.diagnose.series import QUICK_PROBES, judge_series, pooled, series
-from agent.diagnose.words import data_rate, milliseconds, percent
-from agent.tasks import spawn
+from agent.diagnose.words import data_rate, percent
 from collectors.model import Reason
 from collectors.probe import counters
-from collectors.probe.http import Request, fetch
 from collectors.probe.mtu import path_mtu
 from collectors.probe.tcp import measure
 from collectors.probe.trace import trace
 from collectors.site import Uplink
 
-PINGS_ALONE = 1.0
-FALLBACK_PORTS = (53, 443)
-"""Where a beacon that answers no ping is knocked at."""
 BUSY_BYTES_PER_SECOND = 60_000
 """Own traffic from which on a long queue is put down to it (half a megabit per second)."""
 QUEUE_SECONDS = 0.025
 """What a full queue adds to the quickest round trip."""
 BEACONS_JUDGED = 2
+HANDSHAKES = 40
+HANDSHAKE_INTERVAL = 0.015
+HANDSHAKE_TIMEOUT = 0.9
+"""Seconds; a lost request is not sent again before one has passed (RFC 6298)."""
 TRAFFIC_SAMPLES = 16
 TRAFFIC_INTERVAL = 0.25
 EVEN_VARIATION = 0.2
 """Traffic that a full line paces is this even from quarter second to quarter second."""
-NETWORK_LOGIN = 511
-"""RFC 6585, section 6."""
 
 
 def build(ground: Ground) -> list[Check]:
@@ -58,16 +55,18 @@ def build(ground: Ground) -> list[Check]:
             "route",
         )
         checks.append(
-            Check(f"uplink:{name}", 4, partial(_carries, ground, uplink), needs=local, stands_on=soft, symptoms=("wan.down",))
+            Check(f"uplink:{name}", 4, partial(carries, ground, uplink), needs=local, stands_on=soft, symptoms=("wan.down",))
         )
         if uplink.settings.kind != "tslcd":
-            checks.append(Check(f"captive:{name}", 4, partial(_captive, ground, uplink), needs=local, after=(f"uplink:{name}",)))
+            checks.append(Check(f"captive:{name}", 4, partial(captive, ground, uplink), needs=local, after=(f"uplink:{name}",)))
         if ground.quick:
             continue
         beyond = (f"uplink:{name}",)
         full = (f"saturation:{name}", *soft)
         checks.append(Check(f"quality:{name}", 4, partial(_quality, ground, uplink), needs=beyond, stands_on=full))
-        checks.append(Check(f"saturation:{name}", 4, partial(_saturation, uplink), needs=beyond, after=(f"quality:{name}",)))
+        checks.append(
+            Check(f"saturation:{name}", 4, partial(_saturation, ground, uplink), needs=beyond, after=(f"quality:{name}",))
+        )
         checks.append(
             Check(f"mtu:{name}", 4, partial(_mtu, uplink), needs=beyond, stands_on=(f"quality:{name}", f"saturation:{name}"))
         )
@@ -76,90 +75,6 @@ def build(ground: Ground) -> list[Check]:
     if first is not None and _has_ipv6(ground, first):
         checks.append(Check(f"ipv6:{first.name}", 4, partial(_ipv6, ground, first), needs=(f"uplink:{first.name}",)))
     return checks
-
-
-def _facts(uplink: Uplink) -> dict[str, str]:
-    return {"carrier": uplink.settings.carrier}
-
-
-async def _carries(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
-    """A quorum of beacons answers pings or, where pings are blocked, connections."""
-    beacons = ground.beacons(uplink)
-    knocking = spawn(_knock(ground, uplink, beacons), f"knock/{uplink.name}")
-    try:
-        return await _judge_line(ground, uplink, beacons, knocking, results)
-    finally:
-        knocking.cancel()
-
-
-async def _knock(ground: Ground, uplink: Uplink, beacons: tuple[str, ...]) -> bool:
-    """Does a beacon answer at a port? Asked only when the pings have been out for a while."""
-    await asyncio.sleep(ground.wait(PINGS_ALONE))
-    knocks = await asyncio.gather(
-        *(
-            measure(beacon, port, timeout=ground.wait(2.0), clock=ground.machine.clock, interface=uplink.interface)
-            for beacon in beacons
-            for port in FALLBACK_PORTS
-        )
-    )
-    return any(knock.fault is None or knock.fault.reason is Reason.REFUSED for knock in knocks)
-
-
-async def _judge_line(
-    ground: Ground,
-    uplink: Uplink,
-    beacons: tuple[str, ...],
-    knocking: asyncio.Task[bool],
-    results: Results,
-) -> Outcome:
-    quorum = min(uplink.settings.quorum, len(beacons))
-    bursts = await asyncio.gather(
-        *(
-            ground.pinger.ping(
-                beacon, QUICK_PROBES, interval=ground.pace(0.12), timeout=ground.wait(1.5), interface=uplink.interface
-            )
-            for beacon in beacons
-        )
-    )
-    answered = [beacon for beacon, burst in zip(beacons, bursts, strict=True) if burst.window.received]
-    rtts = [statistics.median(burst.window.rtts) for burst in bursts if burst.window.rtts]
-    data = {"beacons": list(beacons), "answered": answered}
-    if len(answered) >= quorum and ground.quick and min(rtts) > RTT_SLOW_SECONDS:
-        # Without a series, these few answers are all that tells the delay.
-        suspect = Suspect("wan.slow", uplink.name, {**_facts(uplink), "rtt": milliseconds(min(rtts))})
-        return Outcome(Status.FAIL, milliseconds(min(rtts)), data, (suspect,), holds=True)
-    if len(answered) >= quorum:
-        return Outcome(Status.PASS, f"{len(answered)}/{len(beacons)} {milliseconds(min(rtts))}", data)
-    if any(burst.reason is Reason.NO_PERMISSION for burst in bursts):
-        ground.note_ping()
-    if await knocking:
-        return Outcome(Status.WARN, f"no echo, {FALLBACK_PORTS} open", {**data, "tcp": True})
-    suspect = Suspect("link.down", uplink.name, _facts(uplink))
-    before = results.get(f"gateway:{uplink.interface}")
-    if uplink.gateway and before is not None and before.outcome.data.get("silent"):
-        # Nothing came from the router nor through it: that it answers ARP does not make it work.
-        suspect = Suspect("gateway.unreachable", uplink.gateway)
-    by_proxy = await _by_proxy(ground)
-    detail = f"{len(answered)}/{len(beacons)} ({', '.join(beacons)})"
-    return by_proxy or Outcome(Status.FAIL, detail, data, (suspect,))
-
-
-async def _by_proxy(ground: Ground) -> Outcome | None:
-    """Where the network lets nobody out but the proxy, the proxy tells whether the line carries; None when it does not."""
-    targets = [target for target in ground.settings.kinds["http"].targets if proxy_of(ground, target.url)]
-    if not targets:
-        return None
-    clock, environ = ground.machine.clock, ground.machine.environ
-    proxy = proxy_of(ground, targets[0].url)
-    if proxy is None or (await measure(proxy.host, proxy.port, timeout=ground.wait(2.0), clock=clock)).fault is not None:
-        return Outcome(Status.SKIP, "only by the proxy, which does not answer")
-    requests = [Request(target.url, target.method, timeout=ground.wait(PROXY_TIMEOUT)) for target in targets]
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ=environ) for request in requests))
-    if any(answer.fault is None or answer.fault.reason is Reason.TLS for answer in answers):
-        return Outcome(Status.WARN, "only by the proxy")
-    if all(refused_by_proxy(answer) for answer in answers):
-        return Outcome(Status.SKIP, "only by the proxy, which refuses")
-    return None
 
 
 def _answering(results: Results, uplink: Uplink) -> list[str]:
@@ -175,13 +90,36 @@ async def _quality(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
         asyncio.gather(*(series(ground, beacon, uplink) for beacon in answering[:BEACONS_JUDGED])), _traffic(ground, uplink)
     )
     judged = [
-        (judge_series(one, uplink.name, lossy="wan.lossy", slow="wan.slow", jittery="wan.jitter", facts=_facts(uplink)), one)
+        (judge_series(one, uplink.name, lossy="wan.lossy", slow="wan.slow", jittery="wan.jitter", facts=line_facts(uplink)), one)
         for one in pooled(windows)
     ]
     # What only one beacon suffers from is on the way to that beacon, not on this line.
     outcome, window = min(judged, key=lambda pair: len(pair[0].suspects))
+    outcome = await _confirmed(ground, uplink, answering[:BEACONS_JUDGED], outcome)
     queue = statistics.median(window.rtts) - min(window.rtts) if window.rtts else 0.0
     return replace(outcome, data={**outcome.data, **traffic, "queue_seconds": round(queue, 6)})
+
+
+async def _confirmed(ground: Ground, uplink: Uplink, beacons: Sequence[str], outcome: Outcome) -> Outcome:
+    """The outcome without a loss that pings alone suffer: many carriers and routers let only so many pass in a second."""
+    low = float(outcome.data.get("loss_interval", [0.0])[0])
+    if low <= interval(0, HANDSHAKES)[1]:
+        return outcome  # so many handshakes could not tell it from none
+
+    async def shake(number: int) -> bool | None:
+        await asyncio.sleep(number * HANDSHAKE_INTERVAL)
+        port = FALLBACK_PORTS[number // len(beacons) % len(FALLBACK_PORTS)]
+        wait, clock = HANDSHAKE_TIMEOUT, ground.machine.clock
+        found = await measure(beacons[number % len(beacons)], port, timeout=wait, clock=clock, interface=uplink.interface)
+        if found.fault is None or found.fault.reason is Reason.REFUSED:
+            return True
+        return False if found.fault.reason is Reason.TIMEOUT else None
+
+    shaken = [one for one in await asyncio.gather(*map(shake, range(HANDSHAKES))) if one is not None]
+    if len(shaken) < HANDSHAKES // 2 or interval(shaken.count(False), len(shaken))[1] >= low:
+        return outcome
+    others = tuple(suspect for suspect in outcome.suspects if suspect.code != "wan.lossy")
+    return replace(outcome, status=Status.WARN, detail=f"{outcome.detail} by pings alone", suspects=others)
 
 
 async def _traffic(ground: Ground, uplink: Uplink) -> dict[str, float]:
@@ -207,8 +145,17 @@ async def _traffic(ground: Ground, uplink: Uplink) -> dict[str, float]:
     return result
 
 
-async def _saturation(uplink: Uplink, results: Results) -> Outcome:
-    """Full when the traffic reaches the contract; without a contract, when it flows and a queue stands before the line."""
+async def _saturation(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
+    """Full when the traffic reaches the contract; without a contract, when it flows and a queue stands before the line.
+
+    The running agent may know more than this computer's own traffic: that of the whole site, read at the router's port.
+    """
+    told = [row for row in (ground.running or {}).get("utilization", ()) if row["link"] == uplink.name]
+    fullest = max(told, key=lambda row: float(row["ratio"]), default={"ratio": 0.0})
+    if fullest["ratio"] >= SATURATED_SHARE:
+        return _full(
+            uplink, f"{percent(fullest['ratio'])}, {fullest['direction']}", f"{percent(fullest['ratio'])} by the running agent"
+        )
     quality = results[f"quality:{uplink.name}"].outcome
     if "download" not in quality.data:
         return Outcome(Status.SKIP, "unknown")
@@ -217,7 +164,7 @@ async def _saturation(uplink: Uplink, results: Results) -> Outcome:
     detail = " / ".join(data_rate(rate) for rate in use.values())
     for direction, capacity in (("download", contract.download), ("upload", contract.upload)):
         if capacity and use[direction] >= SATURATED_SHARE * capacity:
-            return _full(uplink, use[direction], data_rate(capacity), detail)
+            return _full(uplink, f"{data_rate(use[direction])} / {data_rate(capacity)}", detail)
     busiest = max(use, key=lambda direction: use[direction])
     if use[busiest] < BUSY_BYTES_PER_SECOND:
         return Outcome(Status.PASS, detail)
@@ -226,7 +173,7 @@ async def _saturation(uplink: Uplink, results: Results) -> Outcome:
     # A queue that never empties shows in no difference; then the carrier's first router is far, and the traffic is even.
     even = float(quality.data[f"{busiest}_variation"]) < EVEN_VARIATION
     if queued or (even and await _first_hop_beyond(uplink, results) > QUEUE_SECONDS):
-        return _full(uplink, use[busiest], "?", detail)
+        return _full(uplink, data_rate(use[busiest]), detail)
     return Outcome(Status.PASS, detail)
 
 
@@ -236,38 +183,9 @@ async def _first_hop_beyond(uplink: Uplink, results: Results) -> float:
     return min((rtt for hop in found.hops[1:2] for rtt in hop.rtts), default=0.0)
 
 
-def _full(uplink: Uplink, rate: float, capacity: str, detail: str) -> Outcome:
-    facts = {**_facts(uplink), "use": data_rate(rate), "capacity": capacity}
+def _full(uplink: Uplink, use: str, detail: str) -> Outcome:
+    facts = {**line_facts(uplink), "use": use}
     return Outcome(Status.FAIL, detail, {}, (Suspect("wan.saturated", uplink.name, facts),), holds=True)
-
-
-async def _captive(ground: Ground, uplink: Uplink, results: Results) -> Outcome:
-    """Plain HTTP to an address or portal that is answered by somebody else, while nothing else gets through."""
-    hosts = [urllib.parse.urlsplit(target.url).hostname or "" for target in ground.settings.kinds["http"].targets][:1]
-    hosts += [beacon for beacon in ground.beacons(uplink) if ":" not in beacon][:1]
-    clock = ground.machine.clock
-    requests = [Request(f"http://{host}/", "GET", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
-    # Without the proxy: a login page stands in front of it.
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
-    carries = results[f"uplink:{uplink.name}"].outcome.carries
-    for request, answer in zip(requests, answers, strict=True):
-        asked, led = urllib.parse.urlsplit(request.url).hostname, urllib.parse.urlsplit(answer.url).hostname
-        elsewhere = bool(answer.redirects) and led != asked
-        # Where nothing gets through, whoever answers plain HTTP all the same stands in between.
-        odd = elsewhere or (answer.status is not None and not carries)
-        if answer.status == NETWORK_LOGIN or (odd and not await _is_genuine(ground, uplink, hosts)):
-            suspect = Suspect("wan.captive_portal", uplink.name, {**_facts(uplink), "portal": led or ""})
-            return Outcome(Status.FAIL, f"{asked} -> {led if elsewhere else answer.status}", {"portal": led}, (suspect,))
-    return Outcome(Status.PASS, "")
-
-
-async def _is_genuine(ground: Ground, uplink: Uplink, hosts: list[str]) -> bool:
-    """Does one of them prove by certificate that it is itself? A login page cannot, whatever it lets through."""
-    clock = ground.machine.clock
-    requests = [Request(f"https://{host}/", timeout=ground.wait(3.0), interface=uplink.interface) for host in hosts if host]
-    requests = [replace(request, follow_redirects=False) for request in requests]
-    answers = await asyncio.gather(*(fetch(request, clock=clock, environ={}) for request in requests))
-    return any(answer.verified for answer in answers)
 
 
 async def _mtu(uplink: Uplink, results: Results) -> Outcome:
@@ -282,7 +200,7 @@ async def _mtu(uplink: Uplink, results: Results) -> Outcome:
     best = max(known, key=lambda one: one.mtu or 0)
     data = {"mtu": best.mtu, "black_hole": best.black_hole}
     if all(one.black_hole for one in known):
-        facts = {**_facts(uplink), "mtu": str(best.mtu)}
+        facts = {**line_facts(uplink), "mtu": str(best.mtu)}
         return Outcome(Status.FAIL, f"{best.mtu} bytes", data, (Suspect("wan.mtu_blackhole", uplink.name, facts),), holds=True)
     return Outcome(Status.PASS, f"{best.mtu} bytes", data)
 
@@ -302,7 +220,7 @@ async def _contract(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     direction, rate, promised = min(pairs, key=lambda pair: pair[1] / pair[2])
     detail = f"{direction} {data_rate(rate)} / {data_rate(promised)}"
     if rate < CONTRACT_SHARE * promised:
-        facts = {**_facts(uplink), "rate": data_rate(rate), "contract": data_rate(promised)}
+        facts = {**line_facts(uplink), "rate": data_rate(rate), "contract": data_rate(promised)}
         return Outcome(Status.WARN, detail, {}, (Suspect("wan.below_contract", uplink.name, facts),))
     return Outcome(Status.PASS, f"{detail} ({percent(rate / promised)})")
 
@@ -332,9 +250,11 @@ async def _ipv6(ground: Ground, uplink: Uplink, _: Results) -> Outcome:
     )
     if any(burst.window.received for burst in bursts):
         return Outcome(Status.PASS, beacons[0])
+    if await knock(ground, uplink, beacons):
+        return Outcome(Status.WARN, f"no echo, ports {FALLBACK_PORTS} open")
     return Outcome(
         Status.FAIL,
         f"0/{len(beacons)} ({', '.join(beacons)})",
         {},
-        (Suspect("ipv6.broken", uplink.interface or uplink.name, _facts(uplink)),),
+        (Suspect("ipv6.broken", uplink.interface or uplink.name, line_facts(uplink)),),
     )

@@ -20,6 +20,8 @@ from collectors.wire.neighbours import parse_arp
 
 SLOW_BYTES_PER_SECOND = 1_250_000
 """10 Mbit/s and less is a bad cable or a wrong setting, not a choice."""
+ETHERNET = "1"
+"""ARPHRD_ETHER of linux/if_arp.h, what /sys/class/net/NAME/type says of a card with a cable."""
 ERRORS_AT_LEAST = 100
 GATEWAY_PORTS = (53, 80, 443)
 """Where a router that answers no ping is knocked at."""
@@ -76,7 +78,9 @@ async def _interface(ground: Ground, name: str, _: Results) -> Outcome:
     details = ["up"]
     if state.speed:
         details.append(data_rate(state.speed))
-    if (state.speed and state.speed <= SLOW_BYTES_PER_SECOND) or state.full_duplex is False:
+    kind = ground.machine.read_or_none(f"/sys/class/net/{name}/type") or ETHERNET
+    # A tunnel has no cable: the 10 Mbit/s that many kernels give for it mean nothing.
+    if kind.strip() == ETHERNET and ((state.speed and state.speed <= SLOW_BYTES_PER_SECOND) or state.full_duplex is False):
         speed = data_rate(state.speed) if state.speed else "?"
         suspects.append(Suspect("interface.slow", name, {"speed": speed, "duplex": _duplex(full=state.full_duplex)}))
     if state.full_duplex is not None:

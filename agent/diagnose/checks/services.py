@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import datetime
 import urllib.parse
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from agent.diagnose.codes import N_
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
 from agent.diagnose.words import milliseconds
+from agent.tasks import spawn
 from collectors.http import is_expected
 from collectors.model import Reason
 from collectors.probe.http import HttpResult, Request, fetch
 from collectors.probe.proxy import Proxy, proxy_for
 from collectors.probe.sockets import split_host_port
-from collectors.probe.tcp import measure
+from collectors.probe.tcp import TcpResult, measure
 
+AnswerT = TypeVar("AnswerT", HttpResult, TcpResult)
 PROXY_TIMEOUT = 4.0
 PROXY_ASKED = 2
 PROXY_PASSWORD = 407
@@ -25,6 +30,13 @@ FETCH_TIMEOUT = 6.0
 LOST_TIMEOUT = 2.5
 """With no line that carries, what is silent so long will not answer."""
 QUICK_TIMEOUT = 1.5
+CONNECT_TIMEOUT = 5.0
+AGAIN_AFTER = 2.0
+"""Seconds of silence after which a service is asked anew: one lost question costs a resolver five (resolv.conf(5)), and
+one lost segment a connection that knows no round trip yet one, then two, then four (RFC 6298)."""
+ODD_ANSWERS = {Reason.STATUS: N_("redirects in a circle"), Reason.MALFORMED: N_("no HTTP")}
+"""Answers that are of no use, told in place of a status."""
+_SILENCE = frozenset({Reason.TIMEOUT, Reason.NAME_UNRESOLVED})
 
 
 def build(ground: Ground) -> list[Check]:
@@ -106,6 +118,31 @@ def refused_by_proxy(answer: HttpResult) -> bool:
     return answer.status == PROXY_PASSWORD or any(f"answered {status} " in told for status in (403, PROXY_PASSWORD))
 
 
+async def insist(ground: Ground, attempt: Callable[[float], Awaitable[AnswerT]], within: float) -> AnswerT:
+    """The first attempt that is answered, whatever the answer; where all is silence, what the longest wait says of it.
+
+    Attempts follow each other while the earlier ones still wait, so that on a lossy line one lost packet does not stand
+    for the service.
+    """
+    pause = ground.wait(AGAIN_AFTER)
+
+    async def later(start: float) -> AnswerT:
+        await asyncio.sleep(start)
+        return await attempt(within - start)
+
+    attempts = [spawn(later(number * pause), "diagnose/attempt") for number in range(max(1, int(within / pause)))]
+    try:
+        for ended in asyncio.as_completed(attempts):
+            answer: AnswerT = await ended
+            if answer.fault is None or answer.fault.reason not in _SILENCE:
+                return answer
+        first: AnswerT = await attempts[0]
+        return first
+    finally:
+        for one in attempts:
+            one.cancel()
+
+
 async def _fetch(ground: Ground, target: Any, misled: tuple[str, ...], results: Results) -> Outcome:
     """Ask for the page; `misled` are the checks whose faults put somebody else in the service's place."""
     uplink = ground.context.uplink(target.link)
@@ -117,7 +154,10 @@ async def _fetch(ground: Ground, target: Any, misled: tuple[str, ...], results: 
         interface=uplink.interface if uplink else None,
         ca_file=str(ground.settings.file(target.ca_file)) if target.ca_file else None,
     )
-    result = await fetch(request, clock=ground.machine.clock, environ=ground.machine.environ)
+    clock, environ = ground.machine.clock, ground.machine.environ
+    result = await insist(
+        ground, lambda left: fetch(replace(request, timeout=left), clock=clock, environ=environ), request.timeout
+    )
     data: dict[str, Any] = {"status": result.status, "seconds": result.seconds}
     if result.date is not None:
         data["clock_offset_seconds"] = ground.machine.clock.wall() - result.date
@@ -141,6 +181,8 @@ def _suspect(ground: Ground, target: Any, result: HttpResult, misled: tuple[str,
             expired = datetime.datetime.fromtimestamp(result.expiry, datetime.UTC).date().isoformat()
             return Suspect("service.tls_expired", name, {"expired": expired}, stands_on=trusted)
         return Suspect("service.tls_untrusted", name, {"why": result.fault.detail.rpartition(": ")[2]}, stands_on=trusted)
+    if result.fault.reason in ODD_ANSWERS:
+        return Suspect("service.error", name, {"status": ODD_ANSWERS[result.fault.reason]}, stands_on=misled)
     return Suspect("service.unreachable", name, {"why": result.fault.detail})
 
 
@@ -148,7 +190,8 @@ async def _connect(ground: Ground, target: Any, _: Results) -> Outcome:
     uplink = ground.context.uplink(target.link)
     host, port = split_host_port(target.address)
     interface = uplink.interface if uplink else None
-    result = await measure(host, port, timeout=3.0, clock=ground.machine.clock, interface=interface)
+    clock, within = ground.machine.clock, QUICK_TIMEOUT if ground.quick else CONNECT_TIMEOUT
+    result = await insist(ground, lambda left: measure(host, port, timeout=left, clock=clock, interface=interface), within)
     if result.fault is not None:
         return Outcome(Status.FAIL, result.fault.detail, {}, (Suspect("service.unreachable", target.name),))
     return Outcome(Status.PASS, milliseconds(result.seconds or 0.0))

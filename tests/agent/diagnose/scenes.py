@@ -1,10 +1,11 @@
-"""Four days at a site, as the checks told them: the golden screens are made of these.
+"""Four days at a site, as the checks told them: the golden reports and screens are made of these.
 
 Statuses, details and suspects are those of real runs in the network laboratory; the edges are the product's own.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from agent.diagnose.history import remember
 from agent.diagnose.judge import judge
 from agent.diagnose.report import Diagnosis
 from tests.agent.diagnose.grounds import ground
+from tests.goldens import FOLDER
 
 STARTED = 1_772_586_720.0
 """4 March 2026, 08:12 in Vietnam."""
@@ -82,3 +84,12 @@ def scene(name: str, root: Path, translate: Callable[[str], str]) -> Diagnosis:
     rows = [{**down, "value": value, "time": STARTED - 60 * ago} for value, ago in ((0, 47), (1, 40), (0, 12), (1, 9), (0, 2))]
     history = remember(findings, {"changes": rows}, STARTED, translate, {"192.168.1.1": "eth0"})
     return Diagnosis(SITE, STARTED, 5.4, findings, results, history)
+
+
+def same_as_recorded(text: str, name: str) -> None:
+    """Compare with (or record) tests/golden/diagnose/<name>."""
+    file = FOLDER / "diagnose" / name
+    if os.environ.get("RECORD_GOLDEN"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), name

@@ -1,5 +1,7 @@
 """A diagnosis from beginning to end where there is no network at all, and the question to the running agent."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -57,3 +59,10 @@ async def test_what_the_time_did_not_suffice_for_is_told(tmp_path: Path) -> None
     found = await diagnose(defaults(), machine, same, within=0.2)
     assert found.results["cpu"].outcome.detail == "no time left"
     assert any(note.startswith("Not measured for want of time: ") and "cpu" in note for note in found.notes)
+
+
+def test_what_a_short_answer_can_do_without_is_not_loaded() -> None:
+    code = "import sys, agent.cli.diagnose; print({name.partition('.')[0] for name in sys.modules} & set(sys.argv[1:]))"
+    heavy = ["rich", "aiohttp", "scapy", "pysnmp", "gufo", "pyroute2", "google", "prometheus_client", "psutil", "sqlite3", "dns"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -35,9 +35,15 @@ async def test_a_good_card(tmp_path: Path) -> None:
     assert (found.status, found.detail) == (Status.PASS, "up, 1 Gbit/s, full duplex")
 
 
+async def test_a_tunnel_has_no_cable_to_be_slow(tmp_path: Path) -> None:
+    write(tmp_path, nic(speed="10", type="65534") | {"/proc/net/dev": DEV.format(received=1, errors=0, sent=1)})
+    assert codes(await outcome(tmp_path, "interface:eth0")) == []
+
+
 @pytest.mark.parametrize(
     ("values", "code"),
     [
+        ({"speed": "10", "type": "1"}, "interface.slow"),
         ({"operstate": "down", "carrier": "0"}, "interface.down"),
         ({"speed": "10"}, "interface.slow"),
         ({"duplex": "half"}, "interface.slow"),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.diagnose.checks.names import Proof, _is_local, build, portal
+from agent.diagnose.checks.names import Proof, _is_invented, _is_local, _portals, build
 from agent.diagnose.graph import Check
+from collectors.probe.dns import DnsResult
 from collectors.site import Surroundings
 from tests.agent.diagnose.grounds import GATEWAY, SITE, ground
 
@@ -36,8 +37,9 @@ def test_a_server_on_this_computer_needs_nothing(tmp_path: Path) -> None:
     assert (found.needs, found.needs_any) == ((), ())
 
 
-def test_the_first_service_is_asked_for(tmp_path: Path) -> None:
-    assert portal(ground(tmp_path)) == "dichvucong.gov.vn"
+def test_every_service_is_asked_for_by_name(tmp_path: Path) -> None:
+    names = ["dichvucong.gov.vn", "xacthuc.dichvucong.gov.vn", "sso.dancuquocgia.gov.vn", "ocsp.ca.gov.vn"]
+    assert _portals(ground(tmp_path)) == names
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,15 @@ def test_proofs_are_ordered() -> None:
 def test_without_any_name_server_entered_this_computer_is_asked_where_a_line_carries(tmp_path: Path) -> None:
     (found,) = build(ground(tmp_path, Surroundings(SITE.routes, (), SITE.interfaces)))
     assert (found.id, found.needs, found.needs_any) == ("dns:127.0.0.1", ("route",), ("uplink:eth0",))
+
+
+async def test_where_nobody_else_can_be_asked_a_denial_or_an_address_of_nowhere_is_a_lie(tmp_path: Path) -> None:
+    site = ground(tmp_path, quick=True)
+
+    async def invented(*records: str) -> bool:
+        return await _is_invented(site, "127.0.0.1", "portal.test", DnsResult(None, 0.1, 0, len(records), records))
+
+    assert await invented()
+    assert await invented("0.0.0.0")
+    assert await invented("127.0.0.1")
+    assert not await invented("8.8.8.8")  # a service may be down there: nothing is sent to find out

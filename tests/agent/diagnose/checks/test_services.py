@@ -1,10 +1,11 @@
 """Layer 6: what answers say; services that answer are in tests/e2e."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from agent.diagnose.checks.services import _suspect, build, carried, refused_by_proxy
+from agent.diagnose.checks.services import _suspect, build, carried, insist, refused_by_proxy
 from agent.diagnose.graph import Outcome, Status
 from collectors.model import Reason
 from collectors.probe.http import HttpResult
@@ -26,6 +27,8 @@ TLS = Fault(Reason.TLS, "https://portal/: certificate has expired")
         (HttpResult(TLS, None, expiry=4e9), "service.tls_untrusted"),
         (HttpResult(TLS, None), "service.tls_untrusted"),
         (HttpResult(Fault(Reason.TIMEOUT, "no answer")), "service.unreachable"),
+        (HttpResult(Fault(Reason.MALFORMED, "no status line")), "service.error"),
+        (HttpResult(Fault(Reason.STATUS, "more than 10 redirects")), "service.error"),
     ],
 )
 def test_what_an_answer_says(tmp_path: Path, result: HttpResult, code: str | None) -> None:
@@ -72,3 +75,30 @@ def test_an_answer_is_explained_by_what_puts_another_in_its_place(tmp_path: Path
     assert error.stands_on == ("captive:eth0",)
     assert expired is not None
     assert expired.stands_on == ("captive:eth0", "clock")
+
+
+SILENCE = HttpResult(Fault(Reason.TIMEOUT, "no answer"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "came"),
+    [
+        ([SILENCE, HttpResult(None, 200)], HttpResult(None, 200)),
+        ([SILENCE, HttpResult(TLS)], HttpResult(TLS)),
+        ([HttpResult(Fault(Reason.REFUSED, "refused")), HttpResult(None, 200)], HttpResult(Fault(Reason.REFUSED, "refused"))),
+        ([SILENCE, SILENCE], SILENCE),
+    ],
+)
+async def test_what_is_silent_is_asked_anew_and_what_answers_is_believed(
+    tmp_path: Path, answers: list[HttpResult], came: HttpResult
+) -> None:
+    asked: list[float] = []
+
+    async def attempt(left: float) -> HttpResult:
+        asked.append(left)
+        answer = answers[len(asked) - 1]
+        await asyncio.sleep(left if answer is SILENCE else 0.0)
+        return answer
+
+    assert await insist(ground(tmp_path, quick=True), attempt, 1.4) == came
+    assert asked == pytest.approx([1.4, 0.7][: 2 if answers[0] is SILENCE else 1])
