@@ -6,7 +6,6 @@ a variable held, and nothing at all of a secret.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import re
@@ -143,6 +142,8 @@ class Reader:
 
     def unknown(self, key: str, line: int, path: str, known: list[str]) -> None:
         """Note an unknown key, with the nearest known one."""
+        import difflib  # noqa: PLC0415  only for a mistake
+
         near = difflib.get_close_matches(key[:_SHOWN], known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
         self.fail(line, join(path, key), f"unknown key; {hint}")

@@ -67,7 +67,7 @@ class Dns(Collector):
 
     async def collect(self) -> Reading:
         """Ask once."""
-        from collectors.probe.dns import ask  # noqa: PLC0415  dnspython only where there is something to ask
+        from collectors.probe.dns import ask  # noqa: PLC0415  only where there is something to ask
 
         taken = self._machine.clock.monotonic()
         try:
@@ -90,8 +90,7 @@ def build(settings: DnsSettings, context: Context) -> list[Collector]:
     servers = context.surroundings.resolvers if settings.servers == "auto" else tuple(dict.fromkeys(settings.servers))
     queries = tuple(dict.fromkeys(settings.queries))
     if servers and queries:
-        for module in ("collectors.probe.dns", "dns.message"):  # some 30 ms, which no measurement shall pay
-            importlib.import_module(module)
+        importlib.import_module("collectors.probe.dns")  # not in the first measurement's time
     names = Counter(query.name for query in queries)
     return [
         Dns(

@@ -1,28 +1,24 @@
 """Asking one name server one question, as a stub resolver does: UDP first, TCP when the answer was cut (RFC 1035, RFC 7766).
 
-The messages are dnspython's; the transport is ours, because an answer must be judged by its source address, id and
-question (RFC 5452) while the wait for the real one goes on: a forged or broken datagram costs nothing but a look.
+An answer is judged by its source address, id and question (RFC 5452) while the wait for the real one goes on: a forged or
+broken datagram costs nothing but a look.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from collectors.machine import Clock
 from collectors.model import Reason
 from collectors.probe.sockets import Endpoint, Fault, classify, describe, open_socket, resolve
-
-if TYPE_CHECKING:
-    from dns.message import Message
+from collectors.wire.dns import RCODES, REFUSED, TYPES, Answer, Question, labels_of, parse_answer
 
 PORT = 53
-PAYLOAD = 1232
-"""EDNS buffer size that avoids fragments (DNS flag day 2020)."""
 RESEND_AFTER = 2.0
 """A datagram may be lost: the question is sent once more, as resolvers do, and the time runs on from the first."""
 CHAIN = 16
@@ -55,57 +51,35 @@ class DnsResult:
 class _Receiver(asyncio.DatagramProtocol):
     """Takes datagrams until one answers the question; the connected socket lets through the server's own alone."""
 
-    def __init__(self, question: Message, clock: Clock) -> None:
-        self.answer: asyncio.Future[tuple[Message, float]] = asyncio.get_running_loop().create_future()
+    def __init__(self, question: Question, clock: Clock) -> None:
+        self.answer: asyncio.Future[tuple[Answer, float]] = asyncio.get_running_loop().create_future()
         self.strays = 0
         self._question = question
         self._clock = clock
 
     def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002  the kernel compared it
         arrived = self._clock.monotonic()  # before the message is parsed
-        message = parse_answer(data, self._question)
-        if message is None:
+        answer = parse_answer(data, self._question)
+        if answer is None:
             self.strays += 1
         elif not self.answer.done():
-            self.answer.set_result((message, arrived))
+            self.answer.set_result((answer, arrived))
 
     def error_received(self, exc: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(exc)
 
 
-def parse_answer(data: bytes, question: Message) -> Message | None:
-    """The message if it answers the question: same id and opcode, a response, the question repeated, well-formed."""
-    import dns.exception  # noqa: PLC0415  as all of dnspython: only where a kind dns is built
-    import dns.message  # noqa: PLC0415
-
-    try:
-        message = dns.message.from_wire(data, raise_on_truncation=False, ignore_trailing=True)
-        # A server that cannot parse or will not serve may leave the question out (RFC 2308 errors, REFUSED).
-        fits = question.is_response(message)
-    except (dns.exception.DNSException, ValueError, LookupError, AttributeError):
-        return None
-    return message if fits else None
-
-
-def question(name: str, kind: str) -> Message:
-    """A query with a random id, recursion desired, EDNS; an address asked for PTR is turned into its reverse name.
+def question(name: str, kind: str) -> Question:
+    """A question with a random id; an address asked for PTR is turned into its reverse name.
 
     Raises:
-        dns.exception.DNSException: the name or the type is none.
+        ValueError: the name is none.
     """
-    import dns.message  # noqa: PLC0415
-    import dns.reversename  # noqa: PLC0415
-
-    asked: object = name
     if kind == "PTR":
-        try:
-            asked = dns.reversename.from_address(str(ipaddress.ip_address(name)))
-        except ValueError:
-            asked = name
-    message = dns.message.make_query(asked, kind, use_edns=0, payload=PAYLOAD)  # type: ignore[arg-type]
-    message.id = secrets.randbelow(65536)
-    return message
+        with contextlib.suppress(ValueError):
+            name = ipaddress.ip_address(name).reverse_pointer
+    return Question(secrets.randbelow(65536), labels_of(name), TYPES[kind])
 
 
 async def ask(
@@ -129,11 +103,9 @@ async def ask(
         clock: the clock that times the answer.
         interface: the interface to leave by, None for the routing table's choice.
     """
-    import dns.exception  # noqa: PLC0415
-
     try:
         query = question(name, kind)
-    except dns.exception.DNSException as error:
+    except ValueError as error:
         return DnsResult(Fault(Reason.NAME_UNRESOLVED, f"{name} is no name that can be asked for: {error}"))
     strays = [0]
     over_tcp = False
@@ -144,7 +116,7 @@ async def ask(
                 return DnsResult(endpoints)
             begin = clock.monotonic()
             answer, arrived = await _over_udp(endpoints[0], query, interface, clock, strays)
-            if answer.flags & 0x0200:  # TC
+            if answer.is_truncated:
                 over_tcp = True
                 answer = await _over_tcp(endpoints[0], query, interface)
                 arrived = clock.monotonic()
@@ -160,8 +132,8 @@ async def ask(
 
 
 async def _over_udp(
-    endpoint: Endpoint, query: Message, interface: str | None, clock: Clock, strays: list[int]
-) -> tuple[Message, float]:
+    endpoint: Endpoint, query: Question, interface: str | None, clock: Clock, strays: list[int]
+) -> tuple[Answer, float]:
     """The answer and when it arrived."""
     loop = asyncio.get_running_loop()
     channel = open_socket(endpoint, socket.SOCK_DGRAM, interface)
@@ -171,7 +143,7 @@ async def _over_udp(
     except BaseException:
         channel.close()
         raise
-    wire = query.to_wire()
+    wire = query.encode()
     try:
         transport.sendto(wire)
         try:
@@ -187,17 +159,17 @@ async def _over_udp(
             receiver.answer.exception()  # seen, also when the wait was cancelled
 
 
-async def _over_tcp(endpoint: Endpoint, query: Message, interface: str | None) -> Message:
+async def _over_tcp(endpoint: Endpoint, query: Question, interface: str | None) -> Answer:
     loop = asyncio.get_running_loop()
-    wire = query.to_wire()
+    wire = query.encode()
     with open_socket(endpoint, socket.SOCK_STREAM, interface) as channel:
         await loop.sock_connect(channel, endpoint.address)
         await loop.sock_sendall(channel, len(wire).to_bytes(2, "big") + wire)
         length = int.from_bytes(await _exactly(channel, 2), "big")
-        message = parse_answer(await _exactly(channel, length), query)
-    if message is None:
+        answer = parse_answer(await _exactly(channel, length), query)
+    if answer is None:
         raise ValueError("not an answer to the question")
-    return message
+    return answer
 
 
 async def _exactly(channel: socket.socket, length: int) -> bytes:
@@ -211,34 +183,26 @@ async def _exactly(channel: socket.socket, length: int) -> bytes:
     return data
 
 
-def _judge(server: str, query: Message, answer: Message) -> DnsResult:
-    import dns.rcode  # noqa: PLC0415
-
-    asked = query.question[0].to_text()
-    code = int(answer.rcode())
-    records = final_records(query, answer)
+def _judge(server: str, query: Question, answer: Answer) -> DnsResult:
+    code, records = answer.rcode, final_records(query, answer)
     fault = None
     if code != 0:
-        word = dns.rcode.to_text(dns.rcode.Rcode(code))
-        reason = Reason.REFUSED if code == dns.rcode.REFUSED else Reason.NAME_UNRESOLVED
-        fault = Fault(reason, f"{server}: {word} for {asked}")
+        reason = Reason.REFUSED if code == REFUSED else Reason.NAME_UNRESOLVED
+        fault = Fault(reason, f"{server}: {RCODES.get(code, f'RCODE{code}')} for {query}")
     elif not records:
-        fault = Fault(Reason.NAME_UNRESOLVED, f"{server}: no record for {asked}")
+        fault = Fault(Reason.NAME_UNRESOLVED, f"{server}: no record for {query}")
     return DnsResult(fault, rcode=code, answers=len(records), records=records)
 
 
-def final_records(query: Message, answer: Message) -> tuple[str, ...]:
+def final_records(query: Question, answer: Answer) -> tuple[str, ...]:
     """Texts of the records of the asked type, with CNAMEs followed within the message (RFC 1034, section 3.6.2)."""
-    import dns.rdatatype  # noqa: PLC0415
-
-    asked = query.question[0]
-    owner = asked.name
+    owner = tuple(label.lower() for label in query.name)
     for _ in range(CHAIN):
-        found = answer.get_rrset(answer.answer, owner, asked.rdclass, asked.rdtype)
-        if found is not None:
-            return tuple(sorted(str(record) for record in found))
-        alias = answer.get_rrset(answer.answer, owner, asked.rdclass, dns.rdatatype.CNAME)
+        found = {record.text for record in answer.records if record.owner == owner and record.type == query.type}
+        if found:
+            return tuple(sorted(found))
+        alias = next((record.alias for record in answer.records if record.owner == owner and record.alias is not None), None)
         if alias is None:
             return ()
-        owner = alias[0].target
+        owner = alias
     return ()

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import dns.message
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from collectors.machine import SystemClock
 from collectors.model import Reason
@@ -185,29 +183,8 @@ async def test_a_name_that_is_none(name: str) -> None:
 
 
 def test_reverse_names() -> None:
-    assert str(probe.question("192.168.1.5", "PTR").question[0].name) == "5.1.168.192.in-addr.arpa."
-    assert str(probe.question("5.1.168.192.in-addr.arpa", "PTR").question[0].name) == "5.1.168.192.in-addr.arpa."
-
-
-QUERY = probe.question(NAME, "A")
-GOOD = answer(QUERY.to_wire(), f"{NAME}. CNAME a.example.", "a.example. A 203.0.113.9")
-
-
-@settings(max_examples=500)
-@given(
-    st.one_of(
-        st.binary(max_size=600),
-        st.binary(max_size=100).map(lambda rest: GOOD[:12] + rest),
-        st.tuples(st.integers(2, len(GOOD)), st.binary(min_size=1, max_size=6)).map(
-            lambda change: GOOD[: change[0]] + change[1] + GOOD[change[0] + len(change[1]) :]
-        ),
-    )
-)
-def test_any_datagram_is_an_answer_or_nothing(data: bytes) -> None:
-    message = probe.parse_answer(data, QUERY)
-    if message is not None:
-        assert message.id == QUERY.id
-        probe.final_records(QUERY, message)
+    assert str(probe.question("192.168.1.5", "PTR")) == "5.1.168.192.in-addr.arpa. IN PTR"
+    assert str(probe.question("5.1.168.192.in-addr.arpa", "PTR")) == "5.1.168.192.in-addr.arpa. IN PTR"
 
 
 @pytest.mark.timing
@@ -218,7 +195,6 @@ def test_dnsmasq_by_link_local_address_as_the_wire_shows_it() -> None:
 import asyncio, sys
 from collectors.machine import SystemClock
 from collectors.probe.dns import ask
-import dns.rdtypes.IN.A
 for server, name in zip(sys.argv[1::2], sys.argv[2::2]):
     print(asyncio.run(ask(server, name, "A", timeout=5, clock=SystemClock())))
 """
