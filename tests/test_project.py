@@ -61,8 +61,6 @@ ELSEWHERE = {
     "collectors/snmp/assemble.py": "recordings of real devices in test_recordings.py",
     "collectors/snmp/events.py": "traps of the real snmptrap in test_traps.py",
     "collectors/snmp/identify.py": "recordings of real devices in test_recordings.py",
-    "collectors/snmp/layout.py": "recordings of real devices in test_recordings.py",
-    "collectors/snmp/profile.py": "its mistakes in tests/agent/test_profiles.py, its use in test_recordings.py",
     "collectors/snmp/trap_engine.py": "traps of the real snmptrap in test_traps.py",
     "collectors/site.py": "types only; test_plan.py and the configuration's tests use them",
 }

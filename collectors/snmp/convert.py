@@ -109,9 +109,11 @@ def compute(value: Value, scales: Mapping[str, float], get: Callable[[str], Raw 
             return None
         result -= other
     if value.times is not None:
-        times = number(get(value.times))
+        times = number(get(value.times), value.pattern)
         if times is None:
             return None
+        if value.unsigned and times < 0:
+            times += 2**32
         result *= times * scales.get(value.times, 1.0)
     for name, table in value.factors.items():
         raw = get(name)

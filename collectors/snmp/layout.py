@@ -6,7 +6,7 @@ each a metric with its labels and the objects that its value comes from. A poll 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from collectors.model import Metric, MetricType, Observation
@@ -18,6 +18,8 @@ from collectors.snmp.profile import METRICS, Profile, Table, Value
 MAX_CELLS = 12_000
 """Values of one device; beyond it, later tables are left out."""
 Answers = Mapping[str, Raw]
+Key = tuple[str, tuple[str, ...]]
+"""A metric's name and its labels."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,11 @@ class Cell:
     fixed: Mapping[str, Raw]
     together: str | None = None
     simple: tuple[str, float] | None = None
+
+    @property
+    def key(self) -> Key:
+        """What tells this value from every other one of the device."""
+        return self.metric.name, self.labels
 
     def raw(self, answers: Answers) -> Callable[[str], Raw | None]:
         """How the rules of a value read a column of this row."""
@@ -150,6 +157,7 @@ async def explore(talk: Conversation, profile: Profile, device: str) -> Layout:
     scalars = [table for table in profile.tables if table.index is None]
     wanted = [table.columns[name] for table in scalars for name in _fixed_columns(table) if name in table.columns]
     facts = await talk.get(list(dict.fromkeys(wanted)))
+    given: set[Key] = set()
     for table in profile.tables:
         if any(layout.rows.get(name) for name in table.when_no):
             continue
@@ -161,15 +169,16 @@ async def explore(talk: Conversation, profile: Profile, device: str) -> Layout:
             continue
         else:
             rows, present = await read_rows(talk, table)
-        cells = build(table, rows, device, present)
+        cells = build(table, rows, device, present, given)
         if table.index is not None:
             layout.rows[table.name] = len(rows)
         if len(layout.cells) + len(cells) > MAX_CELLS:
             break
-        layout.cells += cells
         if table.index is None and cells:
-            # Only a later table's `when_no` asks; a single object counts when the device has it.
+            # A single object counts when the device has it.
             layout.rows[table.name] = await _answered(talk, cells)
+        layout.cells += cells
+        given |= {cell.key for cell in cells}
     return layout
 
 
@@ -221,10 +230,12 @@ def _joined(template: str, index: str, row: Mapping[str, Raw]) -> str | None:
     return fill((template,), index, row.get)
 
 
-def build(table: Table, rows: Mapping[str, dict[str, Raw]], device: str, present: set[str] | None = None) -> list[Cell]:
-    """The cells of a table's rows, with labels that tell them apart."""
+def build(
+    table: Table, rows: Mapping[str, dict[str, Raw]], device: str, present: set[str] | None = None, given: Collection[Key] = ()
+) -> list[Cell]:
+    """The cells of a table's rows, with labels that tell them apart, from those of earlier tables (`given`) too."""
     cells: list[Cell] = []
-    taken: set[tuple[str, tuple[str, ...], str]] = set()
+    taken: set[Key] = set()
     fixed_names = _fixed_columns(table)
     for index, row in rows.items():
 
@@ -253,10 +264,14 @@ def build(table: Table, rows: Mapping[str, dict[str, Raw]], device: str, present
                 objects = {name: oid for name, oid in objects.items() if oid in present or name in table.joins}
             if not objects:
                 continue
-            mark = "" if not value.states and not value.bits and not value.levels else "state"
-            if table.together is None and (value.metric, labels, mark) in taken:
-                labels = _apart(metric, labels, index)
-            taken.add((value.metric, labels, mark))
+            key = (value.metric, labels)
+            if table.fills and key in given:
+                continue
+            if table.together is None and (key in taken or key in given):
+                labels = _apart(metric, labels, index or table.name)
+                if (value.metric, labels) in given:
+                    labels = _apart(metric, labels, table.name)
+            taken.add((value.metric, labels))
             cells.append(Cell(metric, labels, value, table.scales, objects, row, table.together))
     return cells
 

@@ -78,7 +78,7 @@ class Value(Settings, frozen=True, omit_defaults=True):
     factors: dict[str, dict[str, float]] = {}
     """Column to (its value to factor)."""
     pattern: str | None = None
-    """A regular expression that takes the number out of a text."""
+    """A regular expression that takes the number out of a text, in `of` and `times`."""
     map: dict[str, float | None] = {}
     """Raw value to number; "*" stands for every other, null for unknown."""
     unknown: tuple[float, ...] = ()
@@ -114,6 +114,8 @@ class Table(Settings, frozen=True, omit_defaults=True):
     """Rows come and go all the time (stations of an access point): walked at every poll."""
     when_no: tuple[str, ...] = ()
     """Only when none of these tables gave a row."""
+    fills: bool = False
+    """Gives only what no earlier table gave with the same labels: a standard MIB behind the vendor's own objects."""
     where: dict[str, tuple[float | str, ...]] = {}
     """Column to accepted numbers or regular expressions."""
     unless: dict[str, tuple[float | str, ...]] = {}
@@ -244,10 +246,15 @@ class Library:
                     continue
                 if match.description is not None and not re.search(match.description, description):
                     continue
-                rank = (match.present is not None, len((match.oid or "").split(".")), match.description is not None)
+                rank = (
+                    match.present is not None,
+                    len((match.oid or "").split(".")),
+                    (match.present or "").startswith("1.3.6.1.4.1."),
+                    match.description is not None,
+                )
                 found.append((rank, name, match))
-        # A vendor's own subtree says more than a shared sysObjectID; the longest prefix says most.
-        found.sort(key=lambda item: item[0], reverse=True)
+        # A vendor's own subtree says more than a shared sysObjectID, and than a standard MIB; the longest prefix says most.
+        found.sort(key=lambda item: (item[0], item[1]), reverse=True)
         return [(name, match) for _, name, match in found]
 
     def get(self, name: str) -> Profile:

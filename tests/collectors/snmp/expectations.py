@@ -104,7 +104,7 @@ EXPECTED: dict[str, tuple[str, str]] = {
     "network_switch_dcrs-5980-28t-dc": ("Digital China", "DCRS-5980-28T-DC"),
     "network_switch_dcs-3726c": ("Digital China", "Digital China DCS-3726S"),
     "network_switch_dptech-dpx800-a5": ("DPtech", "VSM_0"),
-    "network_switch_hpe-procurve-516733-b21": ("Hewlett-Packard", "516733-B21"),
+    "network_switch_hpe-procurve-516733-b21": ("HP", "516733-B21"),
     "network_switch_maipu-sm4200-16gef8ge-ac": ("Maipu", "SM4200-16GEF8GE-AC"),
     "network_switch_metel-poe-box": ("Metel", "2G-2S.0.2.F-BOX-PoE (M-PoE)"),
     "network_wifi_sangfor-wac-2": ("Sangfor", "Wac"),

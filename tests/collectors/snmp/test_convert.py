@@ -24,6 +24,8 @@ def of(**rules: object) -> Value:
         (of(less=("b", "c")), {"a": 10, "b": 4}, 6.0),
         (of(plus=("b",)), {"a": 10, "b": 4}, 14.0),
         (of(times="b"), {"a": 10, "b": 4096}, 40960.0),
+        (of(times="b", unsigned=True), {"a": 1, "b": -1}, 4294967295.0),
+        (of(times="b", pattern="[0-9.]+"), {"a": b"50 PERCENT", "b": b"512 MB"}, 25600.0),
         (of(per="b"), {"a": 1, "b": 4}, 0.25),
         (of(per="b"), {"a": 1, "b": 0}, None),
         (of(unknown=(-3.0,)), {"a": -3}, None),

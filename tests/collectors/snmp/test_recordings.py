@@ -52,6 +52,12 @@ def test_interfaces_are_those_of_the_recording(recordings: Path, readings: dict[
         assert len(ours) == recorded - unknown, name
 
 
+def test_no_device_says_a_series_twice(readings: dict[str, Reading]) -> None:
+    for name, reading in readings.items():
+        said = [(observation.metric.name, observation.labels) for observation in reading.observations]
+        assert len(said) == len(set(said)), name
+
+
 def test_values_are_those_that_were_expected(readings: dict[str, Reading]) -> None:
     if shared() is None:
         pytest.skip("no recordings beside the repository (shared/data/snmp)")
