@@ -26,7 +26,6 @@ ELSEWHERE = {
     "agent/webconfig.py": "the web configuration is tested through the server and check-config",
     "agent/yamltree.py": "one file per mistake in tests/agent/config/bad, and the fuzz in test_config.py",
     "agent/forward/carry.py": "export, release and salvage in test_spool.py",
-    "agent/forward/remote/proto.py": "what it builds is encoded in remote/test_messages.py and read by real receivers",
     "agent/province/backends.py": "every backend's tree is rendered and given to its own programs in test_render.py",
     "agent/province/bundles.py": "every bundle is read by the agent's own configuration in test_render.py",
     "agent/province/crosscheck.py": "one mistake each in tests/agent/province/test_inventory.py",

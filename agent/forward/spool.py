@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -186,7 +186,7 @@ class Spool:
         return await self.run(self._export)
 
     def _export(self) -> tuple[str, Path]:
-        name = uuid.uuid4().hex
+        name = os.urandom(16).hex()
         path = (self._directory or Path.cwd()) / f"export-{name}.db"
         try:
             with contextlib.closing(Store(path)) as whole:

@@ -2,7 +2,8 @@
 
 Run by `make bench` as root: it moves into a network namespace of its own. `BENCH_MINUTES` (default 9) is how long agent
 and Prometheus in agent mode run side by side; Prometheus scrapes the same agent every minute, which is the agent's own
-resolution. Bytes are counted by nft on loopback, both directions, TLS and TCP included, after the first minute.
+resolution. Bytes are counted by nft on loopback, both directions, TLS and TCP included, after the first minute. A third
+agent, which nobody takes anything from but by its page, shows what memory the spool and the sending add.
 """
 
 from __future__ import annotations
@@ -174,11 +175,16 @@ async def beside(folder: Path) -> list[str]:
     (folder / "agent.yaml").write_text(
         f"site: {{province: lam-dong, commune: '24781', instance: counter-1}}\nstate_dir: {folder}/state\nclock: {{servers: []}}\n"
         f"ping: {{targets: [{targets}]}}\n"
-        f"remote_write: {{url: 'https://127.0.0.1:{OURS}/api/v1/write', tls: {{insecure_skip_verify: true}}}}\n"
+        f"remote_write: {{url: 'https://127.0.0.1:{OURS}/api/v1/write', tls: {{ca_file: {folder}/ca.pem}}}}\n"
+    )
+    (folder / "alone").mkdir()
+    (folder / "alone.yaml").write_text(
+        f"site: {{province: lam-dong, commune: '24781', instance: counter-2}}\nstate_dir: {folder}/alone\nlisten: 127.0.0.1:9798\n"
+        f"clock: {{servers: []}}\nping: {{targets: [{targets}]}}\n"
     )
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1m, external_labels: {province: lam-dong, commune: '24781', site: main}}\n"
-        f"remote_write: [{{url: 'https://127.0.0.1:{THEIRS}/api/v1/write', tls_config: {{insecure_skip_verify: true}}}}]\n"
+        f"remote_write: [{{url: 'https://127.0.0.1:{THEIRS}/api/v1/write', tls_config: {{ca_file: {folder}/ca.pem}}}}]\n"
         "scrape_configs: [{job_name: commune-agent, static_configs: [{targets: ['127.0.0.1:9797']}]}]\n"
     )
     rules = "add table inet bench\nadd chain inet bench out { type filter hook output priority 0; }\n"
@@ -187,8 +193,9 @@ async def beside(folder: Path) -> list[str]:
         rules += "".join(f"add rule inet bench out tcp {side} {port} counter name {name}\n" for side in ("dport", "sport"))
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
     log = (folder / "log").open("wb")
-    agent = subprocess.Popen(
-        [sys.executable, "-m", "agent", "run", "-c", folder / "agent.yaml"], stdout=log, stderr=log, cwd=ROOT
+    agent, alone = (
+        subprocess.Popen([sys.executable, "-m", "agent", "run", "-c", folder / name], stdout=log, stderr=log, cwd=ROOT)
+        for name in ("agent.yaml", "alone.yaml")
     )
     rival = subprocess.Popen(
         [
@@ -206,9 +213,9 @@ async def beside(folder: Path) -> list[str]:
         bytes_before, samples_before, begin = counters(), await counted(), time.monotonic()
         await asyncio.sleep((MINUTES - 1) * 60)
         bytes_after, samples_after, passed = counters(), await counted(), time.monotonic() - begin
-        memory = resident(agent), resident(rival)
+        ours, theirs, pulled = resident(agent), resident(rival), resident(alone)
     finally:
-        for process in (agent, rival):
+        for process in (agent, rival, alone):
             process.terminate()
             process.wait()
     per, day = {}, {}
@@ -219,7 +226,8 @@ async def beside(folder: Path) -> list[str]:
     return [
         f"samples in {passed:.0f} s: agent {samples_after['ours'] - samples_before['ours']}, Prometheus {samples_after['theirs'] - samples_before['theirs']}, complaints {samples_after['complaints']}",
         f"wire: agent {per['ours']:.1f} bytes a sample, {day['ours']:.2f} MB a day; Prometheus agent mode {per['theirs']:.1f} bytes a sample, {day['theirs']:.2f} MB a day; ratio {per['ours'] / per['theirs']:.2f}",
-        f"memory: agent with spool {memory[0]:.1f} MiB; agent and Prometheus {sum(memory):.1f} MiB; ratio {memory[0] / sum(memory):.2f}",
+        f"memory: agent with spool {ours:.1f} MiB; Prometheus {theirs:.1f} MiB; ratio to this agent and Prometheus {ours / (ours + theirs):.2f}",
+        f"memory: an agent without spool {pulled:.1f} MiB, ratio to it and Prometheus {ours / (pulled + theirs):.2f}",
     ]
 
 
@@ -229,7 +237,9 @@ async def main() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        issued = trustme.CA().issue_cert("127.0.0.1")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        issued = authority.issue_cert("127.0.0.1")
         issued.private_key_pem.write_to_path(folder / "key.pem")
         issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
         receiver = subprocess.Popen([sys.executable, "-m", "tests.bench.bench_forward", "receive", folder], cwd=ROOT)

@@ -1,64 +1,44 @@
-"""The messages of Prometheus remote write 1.0 and 2.0, as protobuf classes made when first used.
+"""The messages of Prometheus remote write 1.0 and 2.0, as protobuf classes.
 
-The field tables below are all that the agent needs of `prometheus/prompb/{remote,types}.proto` and
-`io/prometheus/write/v2/types.proto` (numbers and types as the specifications give them); the protobuf library builds
-the classes and does all encoding. No generated code, so no compiler is needed to build the agent. Importing this
-module costs what protobuf costs, so only `remote_write` does it, and only when there is somewhere to send to.
+Their descriptors are here as protobuf itself writes them, as they also are in the code that `protoc` generates: to make
+them from tables of fields takes a module that costs 0.6 MiB of memory for as long as the agent runs. The tables are in
+tests/agent/forward/remote/test_proto.py, which compares and prints. They hold all that the agent needs of
+`prometheus/prompb/{remote,types}.proto` and `io/prometheus/write/v2/types.proto`; the protobuf library does all encoding.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, message_factory
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_TYPES = {
-    "string": _Field.TYPE_STRING,
-    "double": _Field.TYPE_DOUBLE,
-    "int64": _Field.TYPE_INT64,
-    "uint32": _Field.TYPE_UINT32,
-    "enum": _Field.TYPE_INT32,  # open enumerations are int32 on the wire
-}
-_VERSION_1: dict[str, dict[str, tuple[int, str]]] = {
-    "Label": {"name": (1, "string"), "value": (2, "string")},
-    "Sample": {"value": (1, "double"), "timestamp": (2, "int64")},
-    "TimeSeries": {"labels": (1, "repeated Label"), "samples": (2, "repeated Sample")},
-    "MetricMetadata": {"type": (1, "enum"), "metric_family_name": (2, "string"), "help": (4, "string"), "unit": (5, "string")},
-    "WriteRequest": {"timeseries": (1, "repeated TimeSeries"), "metadata": (3, "repeated MetricMetadata")},
-}
-_VERSION_2: dict[str, dict[str, tuple[int, str]]] = {
-    "Sample": {"value": (1, "double"), "timestamp": (2, "int64"), "start_timestamp": (3, "int64")},
-    "Metadata": {"type": (1, "enum"), "help_ref": (3, "uint32"), "unit_ref": (4, "uint32")},
-    "Exemplar": {"labels_refs": (1, "repeated uint32"), "value": (2, "double"), "timestamp": (3, "int64")},
-    "TimeSeries": {
-        "labels_refs": (1, "repeated uint32"),
-        "samples": (2, "repeated Sample"),
-        "exemplars": (4, "repeated Exemplar"),
-        "metadata": (5, "Metadata"),
-    },
-    "Request": {"symbols": (4, "repeated string"), "timeseries": (5, "repeated TimeSeries")},
-}
+VERSION_1 = (
+    b'\n\x10prometheus.proto\x12\nprometheus"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01('
+    b'\t"*\n\x06Sample\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x11\n\ttimestamp\x18\x02 \x01(\x03"T\n\nTimeSeries\x12!\n\x06'
+    b'labels\x18\x01 \x03(\x0b2\x11.prometheus.Label\x12#\n\x07samples\x18\x02 \x03(\x0b2\x12.prometheus.Sample"V\n\x0eMetr'
+    b"icMetadata\x12\x0c\n\x04type\x18\x01 \x01(\x05\x12\x1a\n\x12metric_family_name\x18\x02 \x01(\t\x12\x0c\n\x04help\x18"
+    b'\x04 \x01(\t\x12\x0c\n\x04unit\x18\x05 \x01(\t"h\n\x0cWriteRequest\x12*\n\ntimeseries\x18\x01 \x03(\x0b2\x16.promethe'
+    b"us.TimeSeries\x12,\n\x08metadata\x18\x03 \x03(\x0b2\x1a.prometheus.MetricMetadatab\x06proto3"
+)
+VERSION_2 = (
+    b'\n\x1cio.prometheus.write.v2.proto\x12\x16io.prometheus.write.v2"C\n\x06Sample\x12\r\n\x05value\x18\x01 \x01(\x01\x12'
+    b'\x11\n\ttimestamp\x18\x02 \x01(\x03\x12\x17\n\x0fstart_timestamp\x18\x03 \x01(\x03"<\n\x08Metadata\x12\x0c\n\x04type'
+    b'\x18\x01 \x01(\x05\x12\x10\n\x08help_ref\x18\x03 \x01(\r\x12\x10\n\x08unit_ref\x18\x04 \x01(\r"A\n\x08Exemplar\x12'
+    b'\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x11\n\ttimestamp\x18\x03 \x01(\x03"\xbb'
+    b"\x01\n\nTimeSeries\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12/\n\x07samples\x18\x02 \x03(\x0b2\x1e.io.prometheus.wr"
+    b"ite.v2.Sample\x123\n\texemplars\x18\x04 \x03(\x0b2 .io.prometheus.write.v2.Exemplar\x122\n\x08metadata\x18\x05 \x01("
+    b'\x0b2 .io.prometheus.write.v2.Metadata"R\n\x07Request\x12\x0f\n\x07symbols\x18\x04 \x03(\t\x126\n\ntimeseries\x18\x05'
+    b' \x03(\x0b2".io.prometheus.write.v2.TimeSeriesb\x06proto3'
+)
 
 
-def _build(package: str, messages: dict[str, dict[str, tuple[int, str]]], root: str) -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    for name, fields in messages.items():
-        message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            repeated, _, base = kind.rpartition(" ")
-            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            added = message.field.add(name=field, number=number, label=label)
-            if base in _TYPES:
-                added.type = _TYPES[base]
-            else:
-                added.type, added.type_name = _Field.TYPE_MESSAGE, f".{package}.{base}"
+def _class(descriptor: bytes, name: str) -> Any:
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{root}"))
+    pool.AddSerializedFile(descriptor)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
 
 
-WriteRequest: Any = _build("prometheus", _VERSION_1, "WriteRequest")
+WriteRequest: Any = _class(VERSION_1, "prometheus.WriteRequest")
 """`prometheus.WriteRequest` of remote write 1.0."""
-Request: Any = _build("io.prometheus.write.v2", _VERSION_2, "Request")
+Request: Any = _class(VERSION_2, "io.prometheus.write.v2.Request")
 """`io.prometheus.write.v2.Request` of remote write 2.0."""
