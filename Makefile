@@ -19,7 +19,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.agent  ## set up the agent and run it (ARGS="--once" and the like)
-	$(BIN)/agent run $(ARGS)
+	@$(BIN)/agent run $(ARGS)  # not shown: ARGS=--once prints metrics and nothing else
 
 test: packages $(VENV)/.dev  ## set up everything that tests need, and run the whole check
 	@$(MAKE) --no-print-directory check ARGS="--reruns 2 --reruns-delay 3 $(ARGS)"  # a busy machine is no fault; the count tells "rerun"
