@@ -39,6 +39,7 @@ class Server:
         self._agent = agent
         self._runners: list[web.AppRunner] = []
         self._web = WebConfig()
+        self._local: Path | None = None
 
     async def start(self) -> None:
         """Listen as configured, and on the Unix socket where there is a state directory.
@@ -88,6 +89,7 @@ class Server:
             old = os.umask(0o117)  # so that the socket is never open to others, not even between bind and chmod
             try:
                 await web.UnixSite(await self._runner(guarded=False), str(path)).start()
+                self._local = path
             finally:
                 os.umask(old)
         except (OSError, NotImplementedError) as error:
@@ -108,10 +110,13 @@ class Server:
         return runner
 
     async def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and leave no socket behind at which nobody answers."""
         for runner in self._runners:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(runner.cleanup(), STOP_WITHIN)
+        if self._local is not None:
+            with contextlib.suppress(OSError):
+                self._local.unlink(missing_ok=True)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         openmetrics = exposition.prefers_openmetrics(request.headers.get("Accept", ""))
