@@ -12,7 +12,7 @@ import pytest
 
 from agent.exposition import render
 from agent.state import State
-from collectors.lan import Acquaintances, LanSettings, build
+from collectors.lan import Acquaintances, LanCollector, LanSettings, build
 from collectors.machine import Machine
 from collectors.site import Context, Interface, Link, Route, Site, Surroundings, Uplink
 from tests import netlab
@@ -67,6 +67,13 @@ def test_strangers_are_known_again_after_a_restart_and_only_as_hashes(tmp_path: 
     assert "02:00" not in written
     assert len(json.loads(written)["seen"]) == 3
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def test_one_run_beside_the_agent_leaves_its_memory_alone(tmp_path: Path) -> None:
+    lan = LanCollector(ETH, None, LanSettings(arp=False, dhcp=False), context(state=tmp_path))
+    await lan.once()
+    lan._seen.meet(["02:00:00:00:00:01"], 1.0)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"key": 3}', '{"key": "zz", "seen": {}}', '{"key": "00", "seen": 5}'])
