@@ -6,7 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 
 # What the tests start for real; the agent itself needs none of it.
-DEBIAN := python3 python3-venv python3-dev gcc iproute2 nftables iputils-ping fping traceroute mtr-tiny dnsmasq-base \
+DEBIAN := python3 python3-venv python3-dev gcc iproute2 nftables iputils-ping curl fping traceroute mtr-tiny dnsmasq-base \
 	nginx-light iperf3 prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter \
 	prometheus-smokeping-prober prometheus-snmp-exporter victoria-metrics snmpd snmp snmptrapd tinyproxy tcpdump \
 	ethtool chromium fonts-dejavu-core gettext libcap2-bin openssl ca-certificates util-linux procps iw dbus systemd libseccomp2 \
