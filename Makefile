@@ -6,7 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 
 # What the tests start for real; the agent itself needs none of it.
-DEBIAN := python3 python3-venv python3-dev gcc iproute2 nftables iputils-ping fping traceroute mtr-tiny dnsmasq-base \
+DEBIAN := python3 python3-venv python3-dev gcc iproute2 nftables iputils-ping curl fping traceroute mtr-tiny dnsmasq-base \
 	nginx-light iperf3 prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter \
 	prometheus-smokeping-prober prometheus-snmp-exporter victoria-metrics snmpd snmp snmptrapd tinyproxy tcpdump \
 	ethtool faketime chromium fonts-dejavu-core gettext libcap2-bin openssl ca-certificates util-linux procps iw dbus systemd libseccomp2 \
@@ -19,7 +19,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.agent  ## set up the agent and run it (ARGS="--once" and the like)
-	$(BIN)/agent run $(ARGS)
+	@$(BIN)/agent run $(ARGS)  # not shown: ARGS=--once prints metrics and nothing else
 
 test: packages $(VENV)/.dev  ## set up everything that tests need, and run the whole check
 	@$(MAKE) --no-print-directory check ARGS="--reruns 2 --reruns-delay 3 $(ARGS)"  # a busy machine is no fault; the count tells "rerun"

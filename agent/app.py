@@ -121,6 +121,7 @@ class Agent:
             await self.server.start()
             self._look()
             self._tell_missing()
+            self._tell_warnings()
             await self.forward.start(self.directory, lambda: self.surroundings.routes)
             await self._replan()
             background += [spawn(self._follow(), "follow"), spawn(self._expire(), "expire")]
@@ -140,6 +141,8 @@ class Agent:
     async def once(self) -> None:
         """Run every collector once."""
         self._look()
+        self._tell_missing()
+        self._tell_warnings()
         collectors = self.collectors()
         own, others = collectors[0], collectors[1:]
         await self.scheduler.once(others)
@@ -172,6 +175,10 @@ class Agent:
         wireless = any(interface.wireless for interface in self.surroundings.interfaces)
         for capability in privileges.missing(self.machine, wireless=wireless):
             log.warning("a capability is missing", extra={"capability": capability.name, "lost": capability.lost})
+
+    def _tell_warnings(self) -> None:
+        for warning in self.settings.warnings:
+            log.warning("check the configuration", extra={"warning": warning})
 
     async def _follow(self) -> None:
         """Notice changes of routes, resolvers and interfaces, and measure accordingly."""
@@ -226,6 +233,7 @@ class Agent:
         if fixed:
             log.warning("takes effect after a restart", extra={"keys": ",".join(fixed)})
         self.settings = _named(settings)
+        self._tell_warnings()
         await self.forward.reload(self.settings)
         await self._replan()
         log.info("configuration reloaded", extra={"instances": len(self.scheduler.runs)})

@@ -7,13 +7,25 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from agent.httpd import Guard, Request, Response
 
+ASK = {"WWW-Authenticate": 'Basic realm="commune-agent"'}
+
 
 def guard(users: Callable[[], Mapping[str, str]]) -> Guard:
-    """Ask for a user and password where `users()`, bcrypt hashes by name, is not empty.
+    """Let nobody pass whom `users()` does not know; everybody where it is empty."""
+    known = knower(users)
+
+    async def check(request: Request) -> Response | None:
+        return None if await known(request.head.get("authorization")) else Response("unauthorized\n", 401, headers=ASK)
+
+    return check
+
+
+def knower(users: Callable[[], Mapping[str, str]]) -> Callable[[str | None], Awaitable[bool]]:
+    """A judge of Authorization headers: a user and password of `users()`, bcrypt hashes by name; anything where that is empty.
 
     bcrypt is slow on purpose; a password that it accepted is remembered as a keyed digest, so that a scrape every
     few seconds does not cost its 50 ms of processor time each time. At most two are computed at once, so that
@@ -38,19 +50,17 @@ def guard(users: Callable[[], Mapping[str, str]]) -> Guard:
             return True
         return False
 
-    async def check(request: Request) -> Response | None:
+    async def judge(header: str | None) -> bool:
         if not users():
-            return None
-        scheme, _, token = (request.head.get("authorization") or "").partition(" ")
+            return True
+        scheme, _, token = (header or "").partition(" ")
         try:
             user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
         except ValueError:  # no Base64, or no UTF-8
-            user = password = ""
-        if scheme.lower() == "basic" and user and await known(user, password):
-            return None
-        return Response("unauthorized\n", 401, headers={"WWW-Authenticate": 'Basic realm="commune-agent"'})
+            return False
+        return scheme.lower() == "basic" and bool(user) and await known(user, password)
 
-    return check
+    return judge
 
 
 def _matches(password: str, stored: str) -> bool:

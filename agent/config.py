@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,13 @@ def _read(path: Path, text: str, environ: Mapping[str, str]) -> tuple[Reader, Ag
             else:
                 core[names[key]] = value
     settings = AgentSettings(Core(**core), kinds, reader.directory)
-    crosscheck(settings, reader.fail_at, frozenset(broken))
+    crosscheck(settings, reader.fail_at, reader.warn_at, frozenset(broken))
     snmp = kinds["snmp"]
     if "snmp" not in broken and (snmp.devices or snmp.profiles_dir):
         from agent.profiles import check_profiles  # noqa: PLC0415  only a site with devices pays for the profiles
 
         reader.mistakes += [(LAST, mistake) for mistake in check_profiles(settings, environ, reader.fail_at)]
-    return reader, settings
+    return reader, replace(settings, warnings=tuple(reader.warnings))
 
 
 def parse(path: Path, text: str, environ: Mapping[str, str]) -> AgentSettings:

@@ -28,10 +28,11 @@ class Fail(Protocol):
         """Note it."""
 
 
-def crosscheck(settings: AgentSettings, fail: Fail, broken: frozenset[str] = frozenset()) -> None:
+def crosscheck(settings: AgentSettings, fail: Fail, warn: Fail, broken: frozenset[str] = frozenset()) -> None:
     """Call `fail(path, message, *values)` for every contradiction between keys of a configuration.
 
-    Sections in `broken` hold a mistake already; what concerns them is left out.
+    `warn` is called alike for what the agent can do without, such as a device that another agent may poll. Sections in
+    `broken` hold a mistake already; what concerns them is left out.
     """
     core, kinds = settings.core, settings.kinds
 
@@ -50,12 +51,12 @@ def crosscheck(settings: AgentSettings, fail: Fail, broken: frozenset[str] = fro
     if whole("listen"):
         _listen(core.listen, fail)
     if whole("links"):
-        _links(settings, fail, devices_known=whole("snmp"))
+        _links(settings, fail, warn, devices_known=whole("snmp"))
     for section in _LINKED:
         if whole(section):
             _targets(section, settings, fail, links_known=whole("links"))
     if whole("snmp"):
-        _snmp(kinds["snmp"], fail)
+        _snmp(kinds["snmp"], fail, warn)
 
 
 def _leaves(path: str, value: Any, fail: Fail) -> None:
@@ -105,7 +106,7 @@ def _listen(listen: str, fail: Fail) -> None:
         fail("listen", "{} is no IPv6 address; write one such as [::1]", host)
 
 
-def _links(settings: AgentSettings, fail: Fail, *, devices_known: bool) -> None:
+def _links(settings: AgentSettings, fail: Fail, warn: Fail, *, devices_known: bool) -> None:
     links = settings.kinds["links"]
     _unique("links", [link.name for link in links], fail)
     devices = [device.name for device in settings.kinds["snmp"].devices]
@@ -113,7 +114,7 @@ def _links(settings: AgentSettings, fail: Fail, *, devices_known: bool) -> None:
         where = f"links[{index}]"
         check_link(where, link, fail)
         if link.device is not None and link.device != "self" and devices_known:
-            _known(f"{where}.device", "device", link.device, devices, fail)
+            _known(f"{where}.device", "device", link.device, devices, warn)
 
 
 def check_link(where: str, link: Any, fail: Fail) -> None:
@@ -144,14 +145,16 @@ def _targets(section: str, settings: AgentSettings, fail: Fail, *, links_known: 
             _known(f"{section}.targets[{index}].link", "link", target.link, links, fail)
 
 
-def _snmp(snmp: Any, fail: Fail) -> None:
+def _snmp(snmp: Any, fail: Fail, warn: Fail) -> None:
     names = [device.name for device in snmp.devices]
     _unique("snmp.devices", names, fail)
     for index, device in enumerate(snmp.devices):
         where = f"snmp.devices[{index}]"
         _known(f"{where}.auth", "auth", device.auth, snmp.auths, fail)
-        if device.parent is not None:
-            _known(f"{where}.parent", "device", device.parent, [name for name in names if name != device.name], fail)
+        if device.parent == device.name:
+            fail(f"{where}.parent", "{} cannot hang on itself; name another device, or null", device.parent)
+        elif device.parent is not None:
+            _known(f"{where}.parent", "device", device.parent, names, warn)
     for name, auth in snmp.auths.items():
         if str(auth.version) == "3" and not auth.username:
             fail(f"snmp.auths.{name}", "version 3 needs a username; write the key username")

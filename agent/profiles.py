@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.reader import read_as
 from agent.settings import AgentSettings
-from agent.yamltree import ConfigError
+from agent.yamltree import ConfigError, text_of
 from collectors.snmp.profile import Profile, check, files
 
 SUFFIX = ".yaml"
@@ -16,8 +16,8 @@ SUFFIX = ".yaml"
 def looks_like_profile(path: Path) -> bool:
     """A file that begins a profile's keys, so that `agent check-config` takes profiles too."""
     try:
-        head = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        head = text_of(path)
+    except ConfigError:
         return False
     keys = {line.split(":")[0] for line in head.splitlines() if line[:1].isalpha()}
     return bool(keys & {"tables", "inherits", "match", "vendor", "model", "version", "serial"}) and not keys & {

@@ -41,6 +41,7 @@ class Reader:
         environ: environment variables.
         directory: what relative file names (keys in `_file` and `_dir`) are relative to.
         mistakes: what is wrong, by line.
+        warnings: what looks wrong, and the agent can do without.
         lines: the line of every key that was read.
         expanded: the written form of every value that an environment variable had a part in.
     """
@@ -49,6 +50,7 @@ class Reader:
     environ: Mapping[str, str]
     directory: Path = field(default_factory=Path.cwd)
     mistakes: list[tuple[int, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     expanded: dict[str, tuple[str, str]] = field(default_factory=dict)
     _nodes: int = 0
@@ -67,6 +69,11 @@ class Reader:
             known = re.split(r"[.\[](?=[^.\[]*$)", known)[0]
         shown = message.format(*(self.show(path, value) for value in values)) if values else message
         self.fail(self.lines.get(known, 1), path, shown)
+
+    def warn_at(self, path: str, message: str, *values: object) -> None:
+        """Note what looks wrong at a key, in the words of `fail_at`."""
+        self.fail_at(path, message, *values)
+        self.warnings.append(self.mistakes.pop()[1])
 
     def show(self, path: str, value: object) -> str:
         """A value as a message may show it."""

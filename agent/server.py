@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -37,6 +38,7 @@ class Server:
         self._agent = agent
         self._servers: list[HttpServer] = []
         self._web = WebConfig()
+        self._local: Path | None = None
 
     async def start(self) -> None:
         """Listen as configured, and on the Unix socket where there is a state directory.
@@ -85,6 +87,7 @@ class Server:
             old = os.umask(0o117)  # so that the socket is never open to others, not even between bind and chmod
             try:
                 await self._made(guarded=False).listen_locally(path)
+                self._local = path
             finally:
                 os.umask(old)
         except (OSError, NotImplementedError) as error:
@@ -103,8 +106,11 @@ class Server:
         return server
 
     async def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and leave no socket behind at which nobody answers."""
         await asyncio.gather(*(server.stop(STOP_WITHIN) for server in self._servers))
+        if self._local is not None:
+            with contextlib.suppress(OSError):
+                self._local.unlink(missing_ok=True)
 
     async def _metrics(self, request: Request) -> Response:
         openmetrics = exposition.prefers_openmetrics(request.header("accept"))

@@ -151,11 +151,13 @@ class AgentSettings:
         core: the agent's own sections.
         kinds: the section of each collector kind, by name; complete.
         directory: what relative file names in the configuration are relative to.
+        warnings: what looks wrong in the file, in the words of its mistakes, and does not keep the agent from running.
     """
 
     core: Core
     kinds: Mapping[str, Any]
     directory: Path
+    warnings: tuple[str, ...] = ()
 
     def file(self, name: str) -> Path:
         """A file named in the configuration; `config` has made such names absolute already."""

@@ -78,6 +78,10 @@ class Acquaintances:
         """A text in which each hardware address is the hash that it is remembered by."""
         return MAC.sub(lambda found: f"host {hashed(found[0], self._key)}", text)
 
+    def freeze(self) -> None:
+        """Leave the file as it is from now on."""
+        self._file = None
+
     def _save(self) -> None:
         if self._file is None:
             return
@@ -109,6 +113,11 @@ class LanCollector(Collector):
         folder = context.state_dir
         self._seen = Acquaintances(folder / f"lan-{interface.name}.json" if folder is not None else None)
         self._told: frozenset[str] = frozenset()
+
+    async def once(self) -> Reading:
+        """One scan beside the agent that runs, whose memory it leaves as it is."""
+        self._seen.freeze()
+        return await self.collect()
 
     async def collect(self) -> Reading:
         """Scan the subnets, then ask for DHCP servers."""

@@ -19,7 +19,8 @@ def command(file: Path) -> None:
         if profiles.looks_like_profile(file):
             profiles.check_profile(file, file.absolute().parent, os.environ)
         else:
-            config.load(file)
+            for warning in config.load(file).warnings:
+                click.echo(warning, err=True)
     except config.ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)

@@ -27,7 +27,7 @@ def ranges(given: tuple[str, ...], machine: Machine, *, force: bool) -> list[Net
     """The networks to search: those given, else those of this computer's interfaces.
 
     Raises:
-        click.ClickException: one is none, is not private, not of this site, or is too large, and `force` was not given.
+        click.UsageError: one is none, is not private, not of this site, or is too large, and `force` was not given.
     """
     own = [address for interface in look(machine).interfaces for address in interface.addresses if ":" not in address]
     site = [Network(address, strict=False) for address in own]
@@ -38,20 +38,20 @@ def ranges(given: tuple[str, ...], machine: Machine, *, force: bool) -> list[Net
             network = Network(text, strict=False)
         except ValueError:
             message = f"{text} is no IPv4 range; write one such as 192.168.1.0/24"
-            raise click.ClickException(message) from None
+            raise click.UsageError(message) from None
         if not given and (not network.is_private or network.num_addresses > MAX_ADDRESSES):
             continue
         if not force and not network.is_private:
             message = f"{network} is not a private range; --force searches it all the same"
-            raise click.ClickException(message)
+            raise click.UsageError(message)
         if not force and not network.is_loopback and not any(network.overlaps(one) for one in site):
             message = (
                 f"{network} is no network of this computer ({', '.join(map(str, site)) or 'it has none'}); --force searches it"
             )
-            raise click.ClickException(message)
+            raise click.UsageError(message)
         if not force and network.num_addresses > MAX_ADDRESSES:
             message = f"{network} has {network.num_addresses} addresses; give a smaller range, or --force"
-            raise click.ClickException(message)
+            raise click.UsageError(message)
         found.append(network)
     return found
 

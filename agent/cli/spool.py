@@ -85,12 +85,17 @@ async def _confirm(client: HttpClient, name: str, file: Path) -> None:
         raise click.ClickException(trouble)
 
 
-async def _export_file(directory: Path, path: Path | None, temporary: Path, file: Path) -> None:
+def _spool(directory: Path, path: Path | None) -> Spool:
+    """The spool of an agent that does not run; commands never make one."""
     if not (directory / FILE).exists():
         message = f"no spool in {directory}"
         raise click.ClickException(message)
     limits = load_settings(path).core.spool
-    spool = Spool(directory, max_bytes=int(limits.max_bytes), max_age=limits.max_age)
+    return Spool(directory, max_bytes=int(limits.max_bytes), max_age=limits.max_age)
+
+
+async def _export_file(directory: Path, path: Path | None, temporary: Path, file: Path) -> None:
+    spool = _spool(directory, path)
     try:
         name, whole = await spool.export()
         shutil.move(whole, temporary)
@@ -114,7 +119,11 @@ def _tell(file: Path) -> None:
 @config_option
 def release(path: Path | None) -> None:
     """Send by the line after all what was exported (the stick was lost)."""
-    samples = asyncio.run(_release(directory_of(path), path))
+    try:
+        samples = asyncio.run(_release(directory_of(path), path))
+    except (OSError, sqlite3.Error, click.ClickException) as error:
+        click.echo(f"not released: {error}", err=True)
+        sys.exit(2)
     click.echo(f"{samples} samples wait for the line again")
 
 
@@ -123,8 +132,7 @@ async def _release(directory: Path, path: Path | None) -> int:
         try:
             return int(json.loads((await client.request("POST", f"{BASE}/api/v1/spool/release")).body)["samples"])
         except (ConnectionRefusedError, FileNotFoundError):
-            limits = load_settings(path).core.spool
-            spool = Spool(directory, max_bytes=int(limits.max_bytes), max_age=limits.max_age)
+            spool = _spool(directory, path)
             try:
                 return await spool.release()
             finally:

@@ -14,16 +14,17 @@ import json
 import logging
 import time
 import zoneinfo
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import aiohttp
 import bcrypt
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from msgspec import Meta
 
-from agent.auth import guard
+from agent.auth import ASK, knower
 from agent.config import ConfigError, read_as
 from agent.province.message import BACK, SILENT, WORDS, compose
 from agent.settings import HostPort
@@ -82,6 +83,16 @@ class DeliveryError(Exception):
         self.again, self.wanted = again, wanted
 
 
+def _guard(known: Callable[[str | None], Awaitable[bool]]) -> Middleware:
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if await known(request.headers.get("Authorization")):
+            return await handler(request)
+        return web.Response(status=401, text="unauthorized\n", headers=ASK)
+
+    return check
+
+
 class Bridge:
     """The running bridge.
 
@@ -109,7 +120,7 @@ class Bridge:
 
     def application(self) -> web.Application:
         """The web application: `POST /alerts/<chat>?lang=vi`, `POST /deadman`, `/-/healthy`."""
-        app = web.Application(client_max_size=4 * 2**20, middlewares=[guard(lambda: self.users)])
+        app = web.Application(client_max_size=4 * 2**20, middlewares=[_guard(knower(lambda: self.users))])
         app.add_routes(
             [
                 web.post("/alerts/{chat}", self._alerts),

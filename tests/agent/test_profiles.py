@@ -51,3 +51,4 @@ def test_a_profile_is_told_from_a_configuration(tmp_path: Path) -> None:
     assert profiles.looks_like_profile(own)
     assert not profiles.looks_like_profile(agent)
     assert not profiles.looks_like_profile(tmp_path / "none.yaml")
+    assert not profiles.looks_like_profile(Path("/dev/zero"))

@@ -135,6 +135,7 @@ async def test_the_local_socket_is_for_its_group_and_needs_no_password(tmp_path:
             local.post("http://agent/-/reload") as reload,
         ):
             assert (answer.status, reload.status) == (200, 200)
+    assert not path.exists()
 
 
 async def test_an_address_in_use_is_an_error_that_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from agent.exposition import render
 from agent.state import State
-from collectors.lan import Acquaintances, LanSettings, build
+from collectors.lan import Acquaintances, LanCollector, LanSettings, build
 from collectors.machine import Machine
 from collectors.site import Context, Interface, Link, Route, Site, Surroundings, Uplink
 from tests import netlab
@@ -78,6 +78,13 @@ def test_a_hardware_address_is_told_as_the_hash_that_it_is_remembered_by(tmp_pat
     seen.meet(["02:00:00:00:00:01"], 100.0)
     (name,) = json.loads(file.read_text())["seen"]
     assert seen.hide("a (02:00:00:00:00:01), 2001:db8::1") == f"a (host {name}), 2001:db8::1"
+
+
+async def test_one_run_beside_the_agent_leaves_its_memory_alone(tmp_path: Path) -> None:
+    lan = LanCollector(ETH, None, LanSettings(arp=False, dhcp=False), context(state=tmp_path))
+    await lan.once()
+    lan._seen.meet(["02:00:00:00:00:01"], 1.0)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"key": 3}', '{"key": "zz", "seen": {}}', '{"key": "00", "seen": 5}'])

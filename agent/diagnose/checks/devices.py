@@ -43,7 +43,7 @@ def build(ground: Ground) -> list[Check]:
             7,
             partial(_ask, ground, collectors[device.name]),
             needs_any=addresses,
-            stands_on=(*local, *((f"device:{device.parent}",) if device.parent else ())),
+            stands_on=(*local, *((f"device:{device.parent}",) if device.parent in collectors else ())),
             symptoms=("device.unreachable",),
         )
         for device in settings.devices

@@ -1,5 +1,6 @@
 """What a device's reading says is wrong; devices that answer are in tests/e2e."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from agent.diagnose.checks.devices import BAD_SENSOR_STATES, PRINTER_SOON, PRINTER_STOPS, build, judge_reading
 from collectors import families
 from collectors.model import Metric, Observation, Reading, Reason
+from collectors.snmp import SnmpDevice, SnmpSettings
 from tests.agent.diagnose.grounds import codes, ground
 
 PROFILES = Path(__file__).parents[4] / "config" / "snmp"
@@ -75,3 +77,19 @@ def test_a_silent_device_is_unreachable() -> None:
 
 def test_without_devices_there_is_no_check(tmp_path: Path) -> None:
     assert build(ground(tmp_path)) == []
+
+
+def test_a_device_stands_on_its_parent_where_that_is_asked_too(tmp_path: Path) -> None:
+    found = ground(tmp_path)
+    router, switch, camera = (
+        SnmpDevice(name=name, address=f"192.0.2.{number}", parent=parent)
+        for number, (name, parent) in enumerate([("router", "at the province"), ("switch", "router"), ("camera", None)], start=1)
+    )
+    kinds = {**found.settings.kinds, "snmp": SnmpSettings(devices=(router, switch, camera))}
+    checks = {check.id: check for check in build(replace(found, settings=replace(found.settings, kinds=kinds)))}
+    assert [("device:router" in checks[f"device:{name}"].stands_on) for name in ("router", "switch", "camera")] == [
+        False,
+        True,
+        False,
+    ]
+    assert all(edge in checks for check in checks.values() for edge in check.stands_on if edge.startswith("device:"))
