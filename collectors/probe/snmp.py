@@ -26,6 +26,8 @@ MAX_VARIABLES = 56
 MAX_SOCKETS = 24
 """Devices that are talked to at the same time; each takes one socket while its poll lasts."""
 REPETITIONS = 25
+ANCHOR = "1.3.6.1.2.1.1.2.0"
+"""sysObjectID, which every device has: asked along, it tells "nothing of this is here" from "too much was asked"."""
 MAX_HALVINGS = 40
 """Questions of one round that are asked again in halves; beyond it, an empty answer means that nothing is there."""
 
@@ -161,6 +163,8 @@ class Limits:
     """What a device was found to cope with; kept from poll to poll."""
 
     variables: int = MAX_VARIABLES
+    unsure: int = MAX_VARIABLES
+    """Variables in a question while exploring: its names and texts fill a packet sooner than counters do."""
     repetitions: int = REPETITIONS
 
 
@@ -186,20 +190,22 @@ class Conversation:
         if self.peer.credentials.version == 3:
             await self._ask(self.client.open)
 
-    async def get(self, oids: Sequence[str], found: dict[str, Value] | None = None) -> dict[str, Value]:
+    async def get(self, oids: Sequence[str], found: dict[str, Value] | None = None, *, unsure: bool = False) -> dict[str, Value]:
         """Values of those objects that exist, many in a packet, fewer when the device cannot.
 
-        They are put into `found` as they come, so that the caller has them even when it stops waiting.
+        They are put into `found` as they come, so that the caller has them even when it stops waiting. `unsure`: the device
+        may have none of them.
 
         Raises:
             SnmpError: a question of a single variable is not answered.
         """
         found = {} if found is None else found
-        pending = [oids[at : at + self.limits.variables] for at in range(0, len(oids), self.limits.variables)]
+        size = self.limits.unsure if unsure else self.limits.variables
+        pending = [oids[at : at + size] for at in range(0, len(oids), size)]
         halvings = 0
         while pending:
             part = pending.pop(0)
-            answer = await self._part(part)
+            answer = await self._part(part, unsure=unsure)
             halvings += answer is None
             if answer is None and halvings > MAX_HALVINGS:
                 continue
@@ -207,14 +213,19 @@ class Conversation:
                 found.update(answer)
                 continue
             half = (len(part) + 1) // 2
-            self.limits.variables = max(1, min(self.limits.variables, half))
+            if unsure:
+                self.limits.unsure = max(1, min(self.limits.unsure, half))
+            else:
+                self.limits.variables = max(1, min(self.limits.variables, half))
             pending[:0] = [part[:half], part[half:]]
         return found
 
-    async def _part(self, oids: Sequence[str]) -> dict[str, Value] | None:
+    async def _part(self, oids: Sequence[str], *, unsure: bool) -> dict[str, Value] | None:
         """One question; None when it should be asked in two halves."""
+        anchored = unsure and len(oids) > 1 and ANCHOR not in oids and self.peer.credentials.version != 1
+        question = [*oids, ANCHOR] if anchored else oids
         try:
-            answer = await self._ask(lambda: self.client.get(oids))
+            answer = await self._ask(lambda: self.client.get(question))
         except TooBigError:
             if len(oids) == 1:
                 return {}
@@ -224,8 +235,14 @@ class Conversation:
                 self.fault(Reason.TIMEOUT)
                 return None
             raise
+        if anchored and answer.pop(ANCHOR, None) is not None:
+            return answer
+        if answer or len(oids) == 1:
+            return answer
+        if not unsure and self.peer.credentials.version != 1:
+            return await self._part(oids, unsure=True)
         # Too big, and version 1's missing object, look like an empty answer: only smaller questions can tell.
-        return None if not answer and len(oids) > 1 else answer
+        return None
 
     async def exists(self, oid: str) -> bool:
         """Anything at or below this object."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -195,11 +196,15 @@ class SnmpDeviceCollector(Collector):
                 about = await identify.system(talk)
                 found.set(DEVICE_UP, 1.0, self.target)
                 if self._stale(about):
-                    await self._explore(talk, about)
+                    await self._recognise(talk, about)
                 self._system(about, found)
-                assert self._layout is not None  # noqa: S101  explored above
-                await talk.get(self._layout.objects(), answers)
-                if not self._polls:
+                assert self._layout is not None  # noqa: S101  made above
+                with contextlib.suppress(TimeoutError):  # the rest at the next poll
+                    async with asyncio.timeout(self.deadline / 2):
+                        await explore(talk, self._layout, self.target)
+                # Before the first answers, what a layout asks for may not be there.
+                await talk.get(self._layout.objects(), answers, unsure=not self._polls)
+                if self._layout.pruned < len(self._layout.cells):
                     self._layout.prune(answers)
                 self._polls += 1
                 for table in self._layout.changing:
@@ -238,13 +243,12 @@ class SnmpDeviceCollector(Collector):
         self._marks, self._uptime = marks, uptime
         return stale
 
-    async def _explore(self, talk: Conversation, about: Mapping[str, Value]) -> None:
+    async def _recognise(self, talk: Conversation, about: Mapping[str, Value]) -> None:
         profiles: Library = await asyncio.to_thread(library, self._directory)
         name = self._wanted if self._wanted != "auto" else await identify.choose(talk, profiles, about)
         profile = profiles.get(name)
         self._device = await identify.identify(talk, name, profile, about)
-        self._layout = None
-        self._layout = await explore(talk, profile, self.target)
+        self._layout = Layout(pending=list(profile.tables))
         self._polls = 0
 
     def _system(self, about: Mapping[str, Value], found: Observations) -> None:
@@ -264,4 +268,4 @@ class SnmpDeviceCollector(Collector):
             return nothing(table, self.target)
         cells = build(table, rows, self.target, present)
         objects = list(dict.fromkeys(oid for cell in cells for oid in cell.objects.values()))
-        return observe(cells, await talk.get(objects))
+        return observe(cells, await talk.get(objects, unsure=True))

@@ -30,6 +30,8 @@ _UPS = "1.3.6.1.2.1.33.2"
 _APC = "1.3.6.1.4.1.318.0"
 _CYBERPOWER = "1.3.6.1.4.1.3808.0"
 _MEGATEC = "1.3.6.1.4.1.935.0"
+_EATON = "1.3.6.1.4.1.534.1.11.4.1.0"
+_MGE = "1.3.6.1.4.1.705.1.11.0"
 KNOWN: Mapping[str, Known] = {
     f"{_STANDARD}.1": Known("coldStart"),
     f"{_STANDARD}.2": Known("warmStart"),
@@ -48,6 +50,11 @@ KNOWN: Mapping[str, Known] = {
     f"{_CYBERPOWER}.9": Known("powerRestored", UPS_ON_BATTERY, 0.0),
     f"{_MEGATEC}.5": Known("upsOnBattery", UPS_ON_BATTERY, 1.0),
     f"{_MEGATEC}.9": Known("powerRestored", UPS_ON_BATTERY, 0.0),
+    f"{_EATON}.3": Known("xupstdOnBattery", UPS_ON_BATTERY, 1.0),
+    f"{_EATON}.4": Known("xupstdLowBattery"),
+    f"{_EATON}.5": Known("xupstdUtilityPowerRestored", UPS_ON_BATTERY, 0.0),
+    f"{_MGE}.11": Known("upsmgOnBattery", UPS_ON_BATTERY, 1.0),
+    f"{_MGE}.12": Known("upsmgReturnFromBattery", UPS_ON_BATTERY, 0.0),
     "1.3.6.1.2.1.43.18.2.0.1": Known("printerV2Alert"),
     "1.3.6.1.2.1.17.0.1": Known("newRoot"),
     "1.3.6.1.2.1.17.0.2": Known("topologyChange"),

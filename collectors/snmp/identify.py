@@ -57,7 +57,7 @@ async def system(talk: Conversation) -> dict[str, Raw]:
         SnmpError: the device does not answer.
     """
     if talk.peer.credentials.version != 1:
-        return await talk.get(SYSTEM)
+        return await talk.get(SYSTEM, unsure=True)
     found: dict[str, Raw] = {}
     for oid in SYSTEM:
         found |= await talk.get([oid])
@@ -87,7 +87,7 @@ async def identify(talk: Conversation, name: str, profile: Profile, about: Mappi
         for oid in single:
             known |= await talk.get([oid])
     elif single:
-        known |= await talk.get(single)
+        known |= await talk.get(single, unsure=True)
     columns: dict[str, dict[str, Raw]] = {}
 
     async def first(of: tuple[Fact, ...]) -> str:
@@ -140,7 +140,7 @@ async def _from_table(talk: Conversation, fact: Fact, columns: dict[str, dict[st
     rows = [index for index, kind in columns[fact.where].items() if accepts(fact.equals, kind)][:8]
     if not rows:
         return ""
-    answers = await talk.get([f"{fact.oid}.{index}" for index in rows])
+    answers = await talk.get([f"{fact.oid}.{index}" for index in rows], unsure=True)
     return next((words for index in rows if (words := text(answers.get(f"{fact.oid}.{index}")))), "")
 
 

@@ -1,6 +1,6 @@
 """What one device offers of its profile: found once by walking, then read poll after poll by asking for known objects.
 
-`explore` walks the index column of every table and reads what labels and filters need; the result is a `Layout`: cells,
+`explore` walks the index column of every table and reads what labels and filters need, into a `Layout`: cells,
 each a metric with its labels and the objects that its value comes from. A poll asks for exactly those objects.
 """
 
@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from collectors.model import Metric, MetricType, Observation
+from collectors.model import Metric, MetricType, Observation, Reason
 from collectors.probe.snmp import Conversation
 from collectors.probe.snmp import Value as Raw
 from collectors.snmp.convert import compute, fill, index_part, matches, number, states
-from collectors.snmp.profile import METRICS, Profile, Table, Value
+from collectors.snmp.profile import METRICS, Table, Value
 
 MAX_CELLS = 12_000
 """Values of one device; beyond it, later tables are left out."""
+TRIES = 2
+"""Polls in which a table may be begun that a device does not come to the end of."""
 Answers = Mapping[str, Raw]
 Key = tuple[str, tuple[str, ...]]
 """A metric's name and its labels."""
@@ -59,11 +61,22 @@ class Cell:
 
 @dataclass(slots=True)
 class Layout:
-    """What a device offers: cells, and the tables whose rows change at every poll."""
+    """What a device offers, as far as it was explored.
 
+    Attributes:
+        pending: tables that are still to be explored: a slow device takes several polls.
+        changing: tables whose rows change at every poll.
+        pruned: how many of the cells were looked at by `prune`.
+        tries: how often the first of the pending tables was begun.
+    """
+
+    pending: list[Table] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
     changing: list[Table] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    given: set[Key] = field(default_factory=set)
+    pruned: int = 0
+    tries: int = 0
 
     def objects(self) -> list[str]:
         """Every object that a poll asks for, each once, columns of a table together."""
@@ -75,9 +88,12 @@ class Layout:
         return next((cell.labels[1] for cell in self.cells if wanted in cell.objects.values()), None)
 
     def prune(self, answers: Answers) -> None:
-        """Forget objects that the device does not have, and alternatives that a better one makes needless."""
-        kept = []
-        for cell in self.cells:
+        """Forget objects that the device does not have, and alternatives that a better one makes needless.
+
+        Only of cells that were explored since: what is missing once later may be a packet lost.
+        """
+        kept = self.cells[: self.pruned]
+        for cell in self.cells[self.pruned :]:
             cell.objects = {name: oid for name, oid in cell.objects.items() if oid in answers}
             first = next((name for name in cell.value.of if name in cell.objects or name in cell.fixed), None)
             if first is None:
@@ -92,6 +108,7 @@ class Layout:
             cell.simple = _simple(cell)
             kept.append(cell)
         self.cells = kept
+        self.pruned = len(kept)
 
 
 def _simple(cell: Cell) -> tuple[str, float] | None:
@@ -147,43 +164,52 @@ def _fixed_columns(table: Table) -> set[str]:
     return {name for name in names if name.split(".")[0] != "index"}
 
 
-async def explore(talk: Conversation, profile: Profile, device: str) -> Layout:
-    """Find which tables and rows of a profile a device has.
+async def explore(talk: Conversation, layout: Layout, device: str) -> None:
+    """Find which of the pending tables a device has, and their rows; what was found stays when it is cut short.
+
+    A table at which it was cut short `TRIES` times is left out, and noted as overflow.
 
     Raises:
         SnmpError: it stopped answering.
     """
-    layout = Layout()
-    scalars = [table for table in profile.tables if table.index is None]
-    wanted = [table.columns[name] for table in scalars for name in _fixed_columns(table) if name in table.columns]
-    facts = await talk.get(list(dict.fromkeys(wanted)))
-    given: set[Key] = set()
-    for table in profile.tables:
-        if any(layout.rows.get(name) for name in table.when_no):
-            continue
-        if table.index is None:
-            rows = {"": {name: facts[oid] for name, oid in table.columns.items() if oid in facts}}
-            present = None
-        elif table.changing:
-            layout.changing.append(table)
-            continue
+    while layout.pending:
+        if layout.tries < TRIES:
+            layout.tries += 1
+            await _explore(talk, layout, layout.pending[0], device)
         else:
-            rows, present = await read_rows(talk, table)
-        cells = build(table, rows, device, present, given)
-        if table.index is not None:
-            layout.rows[table.name] = len(rows)
-        if len(layout.cells) + len(cells) > MAX_CELLS:
-            break
-        if table.index is None and cells:
-            # A single object counts when the device has it.
-            layout.rows[table.name] = await _answered(talk, cells)
-        layout.cells += cells
-        given |= {cell.key for cell in cells}
-    return layout
+            talk.fault(Reason.OVERFLOW)
+        layout.tries = 0
+        del layout.pending[0]
+
+
+async def _explore(talk: Conversation, layout: Layout, table: Table, device: str) -> None:
+    if any(layout.rows.get(name) for name in table.when_no):
+        return
+    if table.changing:
+        layout.changing.append(table)
+        return
+    if table.index is None:
+        wanted = {name: table.columns[name] for name in _fixed_columns(table) if name in table.columns}
+        facts = await talk.get(list(dict.fromkeys(wanted.values())), unsure=True)
+        rows = {"": {name: facts[oid] for name, oid in wanted.items() if oid in facts}}
+        present = None
+    else:
+        rows, present = await read_rows(talk, table)
+    cells = build(table, rows, device, present, layout.given)
+    if table.index is not None:
+        layout.rows[table.name] = len(rows)
+    elif cells:
+        # A single object counts when the device has it.
+        layout.rows[table.name] = await _answered(talk, cells)
+    if len(layout.cells) + len(cells) > MAX_CELLS:
+        del layout.pending[1:]
+        return
+    layout.cells += cells
+    layout.given |= {cell.key for cell in cells}
 
 
 async def _answered(talk: Conversation, cells: list[Cell]) -> int:
-    found = await talk.get(list(dict.fromkeys(oid for cell in cells for oid in cell.objects.values())))
+    found = await talk.get(list(dict.fromkeys(oid for cell in cells for oid in cell.objects.values())), unsure=True)
     cells[:] = [cell for cell in cells if any(oid in found for oid in cell.objects.values())]
     return len(found)
 
@@ -210,7 +236,7 @@ async def read_rows(talk: Conversation, table: Table) -> tuple[dict[str, dict[st
                         rows[index][name] = value
     else:
         plain = {name: oid for name, oid in table.columns.items() if name in fixed and name != table.index}
-        answers = await talk.get([f"{oid}.{index}" for oid in plain.values() for index in rows])
+        answers = await talk.get([f"{oid}.{index}" for oid in plain.values() for index in rows], unsure=True)
         for name, oid in plain.items():
             for index, row in rows.items():
                 if f"{oid}.{index}" in answers:
@@ -219,7 +245,7 @@ async def read_rows(talk: Conversation, table: Table) -> tuple[dict[str, dict[st
     if joined:
         at = {(name, index): _joined(join.at, index, row) for name, join in joined.items() for index, row in rows.items()}
         objects = {place: f"{joined[place[0]].oid}.{there}" for place, there in at.items() if there}
-        answers = await talk.get(list(dict.fromkeys(objects.values())))
+        answers = await talk.get(list(dict.fromkeys(objects.values())), unsure=True)
         for (name, index), oid in objects.items():
             if oid in answers:
                 rows[index][name] = answers[oid]

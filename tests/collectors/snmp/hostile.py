@@ -71,8 +71,8 @@ class Answer:
 
 
 class _Server(asyncio.DatagramProtocol):
-    def __init__(self, bend: Bend, rows: int) -> None:
-        self.bend, self.rows, self.questions = bend, rows, 0
+    def __init__(self, bend: Bend, rows: int, delay: float) -> None:
+        self.bend, self.rows, self.delay, self.questions = bend, rows, delay, 0
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -82,14 +82,21 @@ class _Server(asyncio.DatagramProtocol):
         self.questions += 1
         assert self.transport is not None
         for reply in self.bend(Answer(data, self.rows)):
+            if self.delay:
+                asyncio.get_running_loop().call_later(self.delay, self._send, reply, addr)
+            else:
+                self.transport.sendto(reply, addr)
+
+    def _send(self, reply: bytes, addr: tuple[str | object, int]) -> None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.sendto(reply, addr)
 
 
 @asynccontextmanager
-async def hostile(bend: Bend, rows: int = 4) -> AsyncIterator[tuple[int, Callable[[], int]]]:
-    """Serve; gives the port and how many questions came."""
+async def hostile(bend: Bend, rows: int = 4, delay: float = 0.0) -> AsyncIterator[tuple[int, Callable[[], int]]]:
+    """Serve, each answer after a delay in seconds; gives the port and how many questions came."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: _Server(bend, rows), local_addr=("127.0.0.1", 0)
+        lambda: _Server(bend, rows, delay), local_addr=("127.0.0.1", 0)
     )
     try:
         yield transport.get_extra_info("sockname")[1], lambda: server.questions

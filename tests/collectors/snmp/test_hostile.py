@@ -13,7 +13,7 @@ from pysnmp.proto.api import v2c
 from collectors.families import DEVICE_UP, DEVICE_ZONE, INTERFACE_UP
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import Credentials, Limits, Peer, SnmpSessions
 from collectors.snmp.device import SnmpDeviceCollector
 from collectors.snmp.metrics import ERRORS
 from tests.collectors.snmp.hostile import IF_STATUS, Answer, Bend, hostile
@@ -171,6 +171,43 @@ async def test_ten_thousand_rows_are_bounded(backend: str) -> None:
     await sessions.close()
     assert "overflow" in errors(reading)
     assert len([o for o in reading.observations if o.metric is INTERFACE_UP]) <= 1024
+
+
+async def test_what_a_device_lacks_is_no_reason_to_ask_for_less(backend: str) -> None:
+    sessions = SnmpSessions(backend)
+    async with hostile(lambda answer: [answer.encode()], rows=2) as (port, asked):
+        collector = SnmpDeviceCollector(
+            "plain", Peer("127.0.0.1", port, Credentials(), 2.0, 1), sessions, Machine(), interval=60, profile="generic"
+        )
+        await collector.collect()
+        assert asked() < 60
+        assert collector._limits == Limits()
+        before = asked()
+        await collector.collect()
+        assert asked() - before == 2
+    await sessions.close()
+
+
+async def test_a_slow_device_is_explored_over_several_polls(backend: str) -> None:
+    sessions = SnmpSessions(backend)
+    async with hostile(lambda answer: [answer.encode()], rows=2, delay=0.1) as (port, asked):
+        collector = SnmpDeviceCollector(
+            "slow", Peer("127.0.0.1", port, Credentials(), 2.0, 1), sessions, Machine(), interval=60, profile="generic"
+        )
+        collector.deadline = 4.0
+        first = await collector.collect()
+        assert up(first) == [1.0]
+        assert collector._layout is not None
+        assert collector._layout.pending, "not slow enough for this test"
+        for _ in range(20):
+            last = await collector.collect()
+            if not collector._layout.pending:
+                break
+        before = asked()
+        await collector.collect()
+        assert asked() - before == 2
+    await sessions.close()
+    assert len([o for o in last.observations if o.metric is INTERFACE_UP]) == 2
 
 
 def too_big(answer: Answer) -> list[bytes]:

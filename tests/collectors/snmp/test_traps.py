@@ -128,7 +128,13 @@ async def test_a_port_that_is_taken_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("oid", "metric", "value"), [("1.3.6.1.2.1.33.2.1", UPS_ON_BATTERY, 1.0), ("1.3.6.1.4.1.318.0.9", UPS_ON_BATTERY, 0.0)]
+    ("oid", "metric", "value"),
+    [
+        ("1.3.6.1.2.1.33.2.1", UPS_ON_BATTERY, 1.0),
+        ("1.3.6.1.4.1.318.0.9", UPS_ON_BATTERY, 0.0),
+        ("1.3.6.1.4.1.534.1.11.4.1.0.3", UPS_ON_BATTERY, 1.0),
+        ("1.3.6.1.4.1.705.1.11.0.12", UPS_ON_BATTERY, 0.0),
+    ],
 )
 async def test_a_device_says_at_once_what_its_trap_said(simulator: int, oid: str, metric: object, value: float) -> None:
     name = "UPS_phoenixtec-power"
