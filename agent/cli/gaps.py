@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import sqlite3
+import sys
 import time
 from pathlib import Path
 
@@ -46,7 +47,12 @@ def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -
         begin = time.time() - parse_duration(since)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
-    found = asyncio.run(_find(directory_of(path), begin))
+    directory = directory_of(path)
+    try:
+        found = asyncio.run(_find(directory, begin))
+    except sqlite3.Error as error:
+        click.echo(f"{directory / gaps.FILE} cannot be read, and no agent runs: {error}", err=True)
+        sys.exit(2)
     if as_json:
         click.echo(json.dumps([{**dataclasses.asdict(gap), "seconds": gap.seconds} for gap in found], indent=2))
         return
@@ -71,10 +77,10 @@ async def _find(directory: Path, since: float) -> list[Gap]:
             return [Gap(**row) for row in json.loads(reply.body)["gaps"]]
     except OSError:
         pass
-    try:
-        return gaps.read(directory / gaps.FILE, since)
-    except sqlite3.Error:
+    if not (directory / gaps.FILE).exists():
+        click.echo(f"no agent runs, and none has left a ledger in {directory}", err=True)
         return []
+    return gaps.read(directory / gaps.FILE, since)
 
 
 def _local(moment: float) -> str:

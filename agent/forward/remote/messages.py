@@ -17,6 +17,8 @@ from agent.forward.samples import Column, Description, Exemplar
 
 Columns = Mapping[Description, Column]
 NO_EXEMPLARS: Mapping[Description, Exemplar] = MappingProxyType({})
+MOST_HEADS = 5000
+"""Series come and go over months: the kept labels are dropped when there are more."""
 SHORT = 10_000
 """Milliseconds: what a request of 1.0 may span to be written in order of time over all series."""
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3, "gaugehistogram": 4, "summary": 5, "info": 6, "stateset": 7}
@@ -67,6 +69,8 @@ class Encoder:
         for description, (times, values) in _in_order_of_time(columns):
             head = self._heads.get(description)
             if head is None:
+                if len(self._heads) >= MOST_HEADS:
+                    self._heads.clear()
                 one = WriteRequest().timeseries.add()
                 for name, text in description.labels:
                     one.labels.add(name=name, value=text)
@@ -118,10 +122,6 @@ class Encoder:
                 series.exemplars.add(labels_refs=refs, value=exemplar.value, timestamp=exemplar.time)
         request.symbols.extend(symbols)
         return request
-
-    def forget(self) -> None:
-        """Drop the kept labels (series come and go over months)."""
-        self._heads.clear()
 
 
 def _in_order_of_time(columns: Columns) -> Iterable[tuple[Description, Column]]:

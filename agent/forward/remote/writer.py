@@ -47,6 +47,9 @@ SHORTEST_LIVE = 60.0
 """What is older than two batches, and than these seconds, is the backlog."""
 LAST_WORDS = 0.6
 DESCRIBE_EVERY = 3600.0
+MOST_DESCRIBED = 5000
+"""Series come and go over months: which ones were described is forgotten when there are more."""
+TELL_REFUSED_EVERY = 600.0
 SAME_SCRAPE = 500
 """Milliseconds by which the estimate of true time may have moved since a scrape: exemplars go with the samples of theirs."""
 STRICT = "receiver_takes_no_late_samples"
@@ -101,6 +104,8 @@ class RemoteWriter:
         self._described: dict[Description, float] = {}
         self._proven = False
         self._told: str | None = None
+        self._told_refused = float("-inf")
+        self._untold = 0
         self._strict = False
         self._dateless_since: float | None = None
         self.counts = Counts()
@@ -260,7 +265,11 @@ class RemoteWriter:
         self.counts.rejected += samples
         if not samples:
             return
-        log.warning("samples refused by the province", extra={"samples": samples, "reason": why})
+        now = asyncio.get_running_loop().time()
+        self._untold += samples
+        if now - self._told_refused >= TELL_REFUSED_EVERY:  # a receiver may refuse something of every batch, for months
+            log.warning("samples refused by the province", extra={"samples": self._untold, "reason": why})
+            self._told_refused, self._untold = now, 0
         self._ledger.lost("refused", span[0] / 1000, span[1] / 1000, why)
         lowered = why.lower()
         if late and not self._strict and ("out of order" in lowered or "out of bounds" in lowered):
@@ -292,6 +301,8 @@ class RemoteWriter:
         if answer.outcome is Outcome.HELD:
             raise AgainError(answer.detail, wait=WRONG_ADDRESS_WAIT)
         if answer.outcome is Outcome.TAKEN:
+            if len(self._described) > MOST_DESCRIBED:
+                self._described.clear()
             self._described.update(dict.fromkeys(describe, now))
         return answer
 

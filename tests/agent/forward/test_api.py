@@ -176,6 +176,18 @@ async def test_a_running_agent_exports_and_tells_its_gaps(tmp_path: Path) -> Non
     assert (state / gaps.FILE).exists()
 
 
+async def test_a_ledger_that_cannot_be_read_is_not_a_time_without_gaps(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    file.write_text(f"state_dir: {tmp_path}\n")
+    nothing = await run("gaps", "-c", str(file))
+    assert nothing.exit_code == 0
+    assert "none has left a ledger" in nothing.output
+    (tmp_path / gaps.FILE).write_bytes(b"nothing of the kind" * 400)
+    damaged = await run("gaps", "-c", str(file))
+    assert damaged.exit_code == 2
+    assert "cannot be read" in damaged.output
+
+
 async def test_a_bad_span_is_said() -> None:
     result = await run("gaps", "--since", "yesterday")
     assert result.exit_code == 2
