@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from collectors.families import ZONE_DEAD, ZONE_SIGNAL, ZONES
 from collectors.machine import Machine
-from collectors.model import VALIDITY, Collector, Observations, Reading, Reason, counter, gauge
+from collectors.model import VALIDITY, Collector, Observations, Reading, Reason, counter, gauge, info
 from collectors.probe.radio import Radio, has_wireless, open_radio
 from collectors.probe.station import WAIT_FOR_SCAN, Station
 from collectors.probe.wifi_known import known_ssids
 from collectors.site import Context, Settings, seconds
-from collectors.wire.ieee80211 import Bss
+from collectors.wire.ieee80211 import Bss, overlaps
 from collectors.wire.units import Duration
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,11 @@ BSS = ("ssid", "bssid", "band")
 BSS_SIGNAL = gauge("commune_wifi_bss_signal_dbm", "Signal of one of the site's own access points here.", *BSS)
 BSS_CHANNEL = gauge("commune_wifi_bss_channel", "Primary channel of one of the site's own access points.", *BSS)
 BSS_LOAD = gauge("commune_wifi_bss_load_ratio", "Channel utilization as the access point reports it (BSS Load element).", *BSS)
+BSS_WIDTH = gauge("commune_wifi_bss_width_hertz", "Channel width that one of the site's own access points announces.", *BSS)
+BSS_OVERLAPPING = gauge("commune_wifi_bss_overlapping", "Other networks heard on frequencies of one of the site's own.", *BSS)
+BSS_INFO = info(
+    "commune_wifi_bss_info", "Security of one of the site's own access points, such as open, wpa2 or wpa3.", *BSS, "security"
+)
 CHANNEL_BSS = gauge("commune_wifi_channel_bss", "Networks heard on the channel.", "band", "channel")
 LINK = ("interface", "ssid")
 LINK_UP = gauge("commune_wifi_link_up", "1 while associated and let in by the access point.", *LINK, urgent=True)
@@ -36,6 +41,9 @@ METRICS = (
     BSS_SIGNAL,
     BSS_CHANNEL,
     BSS_LOAD,
+    BSS_WIDTH,
+    BSS_OVERLAPPING,
+    BSS_INFO,
     CHANNEL_BSS,
     *ZONES,
     LINK_UP,
@@ -222,15 +230,24 @@ class WifiCollector(Collector):
             mine = [bss for bss in heard if bss.ssid == ssid]
             for bss in mine:
                 if bss.band:
-                    found.set(BSS_SIGNAL, bss.signal_dbm, ssid, bss.bssid, bss.band)
-                    found.set(BSS_CHANNEL, float(bss.channel), ssid, bss.bssid, bss.band)
-                    found.set(BSS_LOAD, bss.load, ssid, bss.bssid, bss.band)
+                    self._access_point(found, bss, heard)
             signals = [bss.signal_dbm for bss in mine if bss.signal_dbm is not None]
             if signals:
                 self._judge(found, ssid, max(signals))
             elif fresh and self._complete and not mine:
                 self._dead[ssid] = True
                 found.set(ZONE_DEAD, 1.0, self._zone, ssid)
+
+    def _access_point(self, found: Observations, bss: Bss, heard: Sequence[Bss]) -> None:
+        series = (bss.ssid, bss.bssid, bss.band)
+        found.set(BSS_SIGNAL, bss.signal_dbm, *series)
+        found.set(BSS_CHANNEL, float(bss.channel), *series)
+        found.set(BSS_LOAD, bss.load, *series)
+        found.set(BSS_WIDTH, None if bss.width_mhz is None else bss.width_mhz * 1e6, *series)
+        if self._complete:
+            found.set(BSS_OVERLAPPING, float(sum(other is not bss and overlaps(bss, other) for other in heard)), *series)
+        if bss.security:
+            found.set(BSS_INFO, 1.0, *series, bss.security)
 
     @staticmethod
     def _present(bss: Bss, station: Station) -> Bss:

@@ -38,6 +38,14 @@ _SLOW = " or ".join(
     for way in ("download", "upload")
 )
 
+_MODEM = f"max by ({SITE}, modem)"
+_COVERAGE = f"{_MODEM} ({fresh('commune_mobile_coverage')})"
+_POOR = 'state=~"weak|none"'
+_UNCOVERED = f"{_MODEM} ({fresh('commune_mobile_coverage', _POOR)}) == 1"
+"""Judged by the agent, with the limits of its configuration; modems behind SNMP are judged here, with the same defaults."""
+_UNREGISTERED = f"{_MODEM} ({fresh('commune_mobile_registered')}) == 0"
+_WEAK_RSRP = f"{_MODEM} ({fresh('commune_mobile_signal_rsrp_dbm')}) < -110"
+
 LINES = AlertGroup(
     "quality",
     30,
@@ -191,14 +199,14 @@ LINES = AlertGroup(
             "BackupLineWeak",
             "info",
             "site",
-            of_site(f"max by ({SITE}, modem) ({fresh('commune_mobile_signal_rsrp_dbm')}) < -110"),
+            of_site(f"{_UNCOVERED} or (({_UNREGISTERED} or {_WEAK_RSRP}) unless {_COVERAGE})"),
             600,
             (
-                "{{ $labels.name }}: đường dự phòng di động {{ $labels.modem }} yếu, RSRP {{ $value }} dBm.",
+                "{{ $labels.name }}: đường dự phòng di động {{ $labels.modem }} yếu hoặc mất sóng.",
                 "Dời ăng-ten ra cửa sổ hoặc đổi nhà mạng cho SIM dự phòng.",
             ),
             (
-                "{{ $labels.name }}: the mobile backup line {{ $labels.modem }} is weak, RSRP {{ $value }} dBm.",
+                "{{ $labels.name }}: the mobile backup line {{ $labels.modem }} has weak coverage or none.",
                 "Move the antenna to a window, or change the carrier of the backup SIM.",
             ),
             hold=1800,

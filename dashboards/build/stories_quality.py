@@ -59,6 +59,14 @@ def _severities(alert: str, bad: list[Series], middling: list[Series], good: lis
     ]
 
 
+def _mobile(state: str, rsrp: float) -> list[Series]:
+    """A modem that the agent has judged."""
+    return [
+        steady("commune_mobile_coverage", A.at(modem="m", state=state), 1),
+        steady("commune_mobile_signal_rsrp_dbm", A.at(modem="m"), rsrp),
+    ]
+
+
 STORIES = [
     *_severities("UplinkLoss", _loss(0.06), _loss(0.02), _loss(0.005)),
     *_severities("UplinkDelay", _delay(0.2), _delay(0.08), _delay(0.045)),
@@ -122,6 +130,15 @@ STORIES = [
         "BackupLineWeak",
         _gauge("commune_mobile_signal_rsrp_dbm", -115, modem="m"),
         _gauge("commune_mobile_signal_rsrp_dbm", -105, modem="m"),
+    ),
+    *(
+        Story(f"BackupLineWeak: {title}", [*BASE, *series], [(1200, "BackupLineWeak", alerts)])
+        for title, series, alerts in (
+            ("the agent's limits count, not ours", _mobile("weak", -100), 1),
+            ("and may be laxer", _mobile("good", -115), 0),
+            ("no coverage", _mobile("none", -121), 1),
+            ("a router that is not registered", [steady("commune_mobile_registered", A.at(modem="m"), 0)], 1),
+        )
     ),
 ]
 

@@ -97,6 +97,17 @@ def replay(root: Path, recorded: type[Replay], **settings: object) -> WifiCollec
     return WifiCollector(WifiSettings(**{"ssids": ("CSC-Free",), **settings}), "hall", machine, Nl80211(machine, recorded))  # type: ignore[arg-type]
 
 
+async def test_width_security_and_overlapping_networks_of_the_sites_own_are_told(tmp_path: Path) -> None:
+    own = dataclasses.replace(OWN, width_mhz=20, security="wpa2")
+    near = Bss("bb:00:00:00:00:08", "Nhà bên", 2427, -80.0)
+    values = await Desk(Air(own, SECOND, NEIGHBOUR, near), tmp_path).run()
+    assert values["bss_width_hertz CSC-Free aa:00:00:00:00:01 2.4"] == 20e6
+    assert values["bss_overlapping CSC-Free aa:00:00:00:00:01 2.4"] == 2
+    assert values["bss_overlapping CSC-Free aa:00:00:00:00:02 5"] == 0
+    assert values["bss_info CSC-Free aa:00:00:00:00:01 2.4 wpa2"] == 1
+    assert "bss_width_hertz CSC-Free aa:00:00:00:00:02 5" not in values, "it announces none"
+
+
 async def test_a_recorded_kernel_gives_the_golden_exposition(tmp_path: Path) -> None:
     collector = replay(tmp_path, Replay.load("crowd"))
     check_golden("wifi", exposed(await collector.collect()))
