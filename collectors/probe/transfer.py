@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from collectors.machine import Clock
 from collectors.probe.sockets import Fault
-from collectors.wire.tcpinfo import LENGTH, TCP_INFO, TcpInfo, parse_tcp_info
+from collectors.wire.tcpinfo import HEADERS, LENGTH, TCP_INFO, TcpInfo, parse_tcp_info
 
 RAMP_SECONDS = 2.0
 RAMP_SHARE = 0.25
@@ -49,8 +49,10 @@ class Transfer:
     @property
     def carried(self) -> int:
         """Octets on the wire: by payload, or more where the kernel counted more, since a full queue makes segments travel twice."""
-        counted = self.tcp.carried if self.tcp is not None else None
-        return max(int(self.moved * WIRE_OVERHEAD), sum(counted or ()))
+        tcp, counted = self.tcp, 0
+        if tcp is not None and tcp.bytes_sent is not None:
+            counted = (tcp.bytes_received or 0) + tcp.bytes_sent + HEADERS * (tcp.segments_in + tcp.segments_out)
+        return max(int(self.moved * WIRE_OVERHEAD), counted)
 
 
 class Meter:

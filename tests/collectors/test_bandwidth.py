@@ -441,7 +441,7 @@ def test_a_days_bytes_as_the_kernel_counts_them_are_within_the_budget(site: LabS
     sys.stdout.write(f"\n| {method} | {latency} | {budget} | {moved} | {found['spent']:.0f} | {moved / budget:.3f} |")
     assert found["reasons"] == [None] * 5, found
     assert 0.5 * budget < moved <= budget
-    assert moved <= 1.02 * found["spent"], "what is booked is no less than what was on the line"
+    assert moved <= 1.05 * found["spent"], "what was on the line is booked"
 
 
 async def measure_by(method: Literal["http", "iperf3", "ndt7"], interface: str, address: str) -> dict[str, Any]:
