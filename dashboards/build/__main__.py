@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dashboards.build import boards, boards_more, boards_service, panels, rules
+from dashboards.build import board_commune, boards, boards_more, boards_service, panels, rules
 
 ROOT = Path(__file__).parent.parent
 BOARDS = (
     boards.PROVINCE,
-    boards.COMMUNE,
+    board_commune.COMMUNE,
     boards.UPLINKS,
     boards_more.WIFI,
     boards_more.DEVICES,

@@ -1,4 +1,4 @@
-"""The first three boards: the province at one glance, one commune, and its uplinks."""
+"""The first boards: the province at one glance, and its uplinks; and what other boards share with them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,38 @@ WHERE = (("name", "Điểm / Site"), ("commune", "Mã xã / Code"))
 def with_name(expression: str) -> str:
     """Adds the site's name and area to an expression by site."""
     return f"({expression}) * {NAMED}"
+
+
+def alerts(selector: str) -> Panel:
+    """What fires now, pages first."""
+    firing = f'ALERTS{{alertstate="firing", severity=~"page|ticket", {selector}}}'
+    return Panel(
+        "table",
+        ("Đang báo động", "Alerts now"),
+        (
+            "Cảnh báo đang có, khẩn trước; kể cả những cái mà một cảnh báo rộng hơn đã giải thích và không gửi đi nữa.",
+            "What fires now, pages first; also what a wider alert explains, of which nobody is told any more.",
+        ),
+        (
+            Query(
+                f"sort_desc(count by (alertname, severity, name, area, carrier, link, target, commune) ({firing}))",
+                column="Số / Count",
+            ),
+        ),
+        "short",
+        PLAIN,
+        columns=(
+            ("severity", "Mức / Severity"),
+            ("alertname", "Cảnh báo / Alert"),
+            ("name", "Điểm / Site"),
+            ("commune", "Mã / Code"),
+            ("area", "Khu vực / Area"),
+            ("carrier", "Nhà mạng / Carrier"),
+            ("link", "Đường / Line"),
+            ("target", "Cổng / Service"),
+        ),
+        sort="Mức / Severity",
+    )
 
 
 PROVINCE = Board(
@@ -91,11 +123,15 @@ PROVINCE = Board(
                     (
                         Query(f"max by (commune) (commune_site_latitude_degrees{{{P}}})", column="latitude"),
                         Query(f"max by (commune) (commune_site_longitude_degrees{{{P}}})", column="longitude"),
-                        Query(f"min by (commune) (commune:serving_score{{{P}}})", column="score"),
+                        Query(
+                            f"min by (commune) (commune:serving_score{{{P}}}) * on (commune) group_left (commune_name) "
+                            f'(max by (commune, commune_name) (commune_site_info{{instance="", {P}}}))',
+                            column="score",
+                        ),
                     ),
                     "short",
                     SCORE,
-                    columns=(("commune", "commune"),),
+                    columns=(("commune_name", "name"), ("commune", "commune")),
                 ),
                 Panel(
                     "table",
@@ -123,6 +159,7 @@ PROVINCE = Board(
                 ),
             ),
         ),
+        (("Đang báo động", "Alerts now"), (alerts(P),)),
         (
             ("Theo thời gian", "Over time"),
             (
@@ -174,110 +211,8 @@ PROVINCE = Board(
         ),
     ),
     variables=("province",),
-)
-
-COMMUNE = Board(
-    "commune-commune",
-    ("Một xã", "Commune"),
-    (
-        "Mọi thứ của một xã: điểm phục vụ, đường truyền, cổng, Wi-Fi, thiết bị.",
-        "All about one commune: score, lines, portals, Wi-Fi, devices.",
-    ),
-    (
-        (
-            ("Ngay lúc này", "Right now"),
-            (
-                Panel(
-                    "stat",
-                    ("Điểm phục vụ", "Serving score"),
-                    ("Thấp nhất trong các xã đang chọn, 0 đến 100.", "The lowest of the chosen communes, 0 to 100."),
-                    (Query(f"min(commune:serving_score{{{C}}})"),),
-                    "short",
-                    SCORE,
-                ),
-                Panel(
-                    "stat",
-                    ("Đường đang chạy", "Lines up"),
-                    ("Số đường truyền đang chạy.", "Lines that work now."),
-                    (Query(f"sum(commune:link_up{{{S}}})"),),
-                    "short",
-                    UP,
-                ),
-                Panel(
-                    "stat",
-                    ("Đường đứt", "Lines down"),
-                    ("Số đường truyền đang đứt.", "Lines that are down now."),
-                    (Query(f"count(commune:link_up{{{S}}} == 0) or vector(0)"),),
-                    "short",
-                    COUNT_BAD,
-                ),
-                Panel(
-                    "stat",
-                    ("Cổng không vào được", "Portals unreachable"),
-                    ("Số cổng dịch vụ không vào được từ đây.", "Portals that cannot be reached from here."),
-                    (Query(f"count(commune:portal_up{{{S}}} == 0) or vector(0)"),),
-                    "short",
-                    COUNT_BAD,
-                ),
-                Panel(
-                    "stat",
-                    ("Thiết bị không trả lời", "Devices down"),
-                    ("Số thiết bị không trả lời.", "Devices that do not answer."),
-                    (Query(f"count(commune:device_up{{{S}}} == 0) or vector(0)"),),
-                    "short",
-                    COUNT_BAD,
-                ),
-                Panel(
-                    "stat",
-                    ("Máy im lặng", "Agents silent"),
-                    ("Số điểm không có máy nào lên tiếng.", "Sites of which no computer reports."),
-                    (Query(f"count(commune:site_alive{{{S}}} == 0) or vector(0)"),),
-                    "short",
-                    COUNT_BAD,
-                ),
-            ),
-        ),
-        (
-            ("Vì sao", "Why"),
-            (
-                Panel(
-                    "series",
-                    ("Từng phần của điểm", "Parts of the score"),
-                    ("Phần thấp nhất quyết định điểm.", "The lowest part decides the score."),
-                    (Query(f"min by (commune, reason) (commune:serving_part{{{S}}})", "{{commune}} {{reason}}"),),
-                    "short",
-                    SCORE,
-                ),
-                Panel(
-                    "series",
-                    ("Trễ tới bên ngoài", "Delay beyond the gateway"),
-                    ("Trễ trung bình 15 phút; QCVN 34: không quá 50 ms.", "Mean of 15 minutes; QCVN 34: 50 ms at most."),
-                    (Query(f"commune:link_rtt_seconds:mean15m{{{S}}}", "{{commune}} {{link}}"),),
-                    "s",
-                    DELAY,
-                ),
-                Panel(
-                    "series",
-                    ("Mất gói", "Packet loss"),
-                    ("Mất gói 5 phút theo đường.", "Loss of 5 minutes by line."),
-                    (Query(f"commune:link_loss:ratio5m{{{S}}}", "{{commune}} {{link}}"),),
-                    "percentunit",
-                    LOSS,
-                ),
-                Panel(
-                    "series",
-                    ("Sóng Wi-Fi từng vùng", "Wi-Fi signal by zone"),
-                    (
-                        "Tốt từ -67 dBm, yếu dưới -70, không dùng được dưới -75.",
-                        "Good from -67 dBm, weak below -70, dead below -75.",
-                    ),
-                    (Query(f"commune:zone_signal_dbm{{{S}}}", "{{commune}} {{zone}} {{ssid}}"),),
-                    "dBm",
-                    ((None, "red"), (-75, "yellow"), (-67, "green")),
-                ),
-            ),
-        ),
-    ),
+    kept=("commune", "site"),
+    refresh="30s",
 )
 
 UPLINKS = Board(

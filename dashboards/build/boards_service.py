@@ -251,4 +251,5 @@ SLA = Board(
         ),
     ),
     since="now/M",
+    refresh="",
 )

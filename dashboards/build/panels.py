@@ -77,6 +77,9 @@ class Board:
     rows: tuple[tuple[tuple[str, str], tuple[Panel, ...]], ...]
     variables: tuple[str, ...] = ("province", "commune", "site")
     since: str = "now-6h"
+    kept: tuple[str, ...] = ()
+    """Variables that this board does not ask, and hands on to the boards that it links to."""
+    refresh: str = "1m"
 
 
 def both(words: tuple[str, str]) -> str:
@@ -132,6 +135,16 @@ def _layer() -> MapLayerOptions:
     )
 
 
+TO_COMMUNE = {"title": "Một xã / Commune", "url": "/d/commune-commune?${province:queryparam}&var-commune=${__value.raw}"}
+
+
+def _linked(built: Any, panel: Panel) -> Any:
+    """A commune's code leads to its board."""
+    heading = dict(panel.columns).get("commune")
+    link = model.DynamicConfigValue(id_val="links", value=[TO_COMMUNE])
+    return built if heading is None else built.override_by_name(heading, [link])
+
+
 def _common(built: Any, panel: Panel, place: model.GridPos) -> Any:
     colors = model.FieldColorModeId.PALETTE_CLASSIC if panel.kind == "series" else model.FieldColorModeId.THRESHOLDS
     built = (
@@ -185,12 +198,14 @@ def _build(panel: Panel, place: model.GridPos) -> Any:
                     model.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background", "mode": "basic"}),
                 ],
             )
+        built = _linked(built, panel)
         if panel.sort:
             built = built.sort_by([TableSortByFieldState().display_name(panel.sort).desc(False)])
     else:
         view = geomap.MapViewConfig().id("fit").all_layers(True)
         built = geomap.Panel().layers([_layer()]).view(view)
         built = built.targets(_targets(panel, instant=True, tabular=True)).transformations(_transformations(panel))
+        built = _linked(built, panel)
     return _common(built, panel, place)
 
 
@@ -211,10 +226,11 @@ _VARIABLES = {
 }
 
 
-def _variable(name: str) -> Any:
+def _variable(name: str, *, hidden: bool) -> Any:
     vi, en, query, regex = _VARIABLES[name]
     return (
         dashboard.QueryVariable(name)
+        .hide(model.VariableHide.HIDE_VARIABLE if hidden else model.VariableHide.DONT_HIDE)
         .label(both((vi, en)))
         .query({"query": query, "refId": name})
         .datasource(SOURCE)
@@ -238,7 +254,7 @@ def render(board: Board) -> str:
         .timezone("Asia/Ho_Chi_Minh")
         .week_start("monday")
         .time(board.since, "now")
-        .refresh("1m" if board.since != "now/M" else "")
+        .refresh(board.refresh)
         .readonly()
         .link(
             dashboard.DashboardLink("Bảng khác / Other boards")
@@ -249,8 +265,8 @@ def render(board: Board) -> str:
             .keep_time(True)
         )
     )
-    for name in board.variables:
-        built = built.with_variable(_variable(name))
+    for name in (*board.variables, *board.kept):
+        built = built.with_variable(_variable(name, hidden=name in board.kept))
     top = 0
     number = 1
     for heading, panels in board.rows:

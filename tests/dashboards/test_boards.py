@@ -53,7 +53,9 @@ def test_structure(path: Path) -> None:
     board = json.loads(path.read_text(encoding="utf-8"))
     assert board["uid"] == path.stem
     names = {variable["name"] for variable in board["templating"]["list"]}
-    assert names == ({"province"} if path.stem == "commune-province" else {"province", "commune", "site"})
+    assert names == {"province", "commune", "site"}
+    hidden = {variable["name"] for variable in board["templating"]["list"] if variable["hide"] == 2}
+    assert hidden == ({"commune", "site"} if path.stem == "commune-province" else set())
     assert board["links"][0]["includeVars"] is True
     known = known_names() | {record.name for group in GROUPS for record in group.records} | {"commune:site_open"}
     ids: set[int] = set()
@@ -67,6 +69,11 @@ def test_structure(path: Path) -> None:
             _, _, second = text.partition(" / " if text is panel["title"] else "\n\n")
             assert second, text
         assert VIETNAMESE.search(panel["description"]), panel["title"]
+        if panel["type"] in {"table", "geomap"} and "commune" in json.dumps(panel["transformations"][1]):
+            links = [
+                item for override in panel["fieldConfig"]["overrides"] for item in override["properties"] if item["id"] == "links"
+            ]
+            assert links[0]["value"][0]["url"].startswith("/d/commune-commune?"), panel["title"]
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}

@@ -62,6 +62,10 @@ def province(communes: int, **more: Any) -> dict[str, Any]:
         "carriers": [{"name": name, "title": name.upper(), "desk": "18001166"} for name in ("vnpt", "viettel", "fpt")],
         "bridges": [{"name": "bridge", "address": "10.0.0.20:443", "need": "4Mbit/s", "link": "tslcd"}],
         "communes": [commune(number) for number in range(communes)],
+        "contacts": [
+            {"name": f"Cán bộ {number}", "phone": f"0900 000 {number:03}", "communes": [f"{24000 + number:05}"]}
+            for number in range(communes)
+        ],
         **more,
     }
 
