@@ -29,7 +29,7 @@ from agent.province.report_html import availability
 Key = tuple[str, str, str]
 """Commune, site, link."""
 _STATES = ("up", "degraded", "down", "unknown")
-_STEP = 1800
+_STEP, _MINUTE = 1800, 60
 
 
 class ReportError(Exception):
@@ -129,7 +129,11 @@ class Month:
     lines: dict[Key, Line] = field(default_factory=lambda: defaultdict(Line))
     zones: list[tuple[str, str, str, float]] = field(default_factory=list)
     gaps: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
-    causes: dict[tuple[str, str], list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
+    areas: dict[tuple[str, str], str] = field(default_factory=dict)
+    desks: dict[str, str] = field(default_factory=dict)
+    """Carriers as people call them, with the number of their desk."""
+    causes: dict[tuple[str, ...], list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
+    """Alerts and their moments, by site, by carrier or by area."""
 
 
 def bounds(month: str, zone: str = "Asia/Ho_Chi_Minh") -> tuple[float, float]:
@@ -161,7 +165,10 @@ def collect(source: Prometheus, month: str, now: float) -> Month:
         raise ReportError(message)
     for labels, _ in source.series('max_over_time(commune_site_info{instance=""}[31d:6h])', end):
         found.names[labels["commune"], labels["site"]] = labels.get("name", labels["commune"])
+        found.areas[labels["commune"], labels["site"]] = labels.get("area", "")
         found.province = labels.get("province", "")
+    for labels, _ in source.series("max_over_time(commune_carrier_info[31d:6h])", end):
+        found.desks[labels["carrier"]] = " ".join(filter(None, (labels.get("title"), labels.get("desk"))))
     query = 'max by (commune, site, link, state) (commune_link_seconds_total{commune!=""})'
     level = _level(source.over(query, start, end, _STEP))
     if not level:
@@ -190,37 +197,44 @@ def collect(source: Prometheus, month: str, now: float) -> Month:
 
 
 def _spread(found: Month, key: Key, state: str, points: dict[float, float], opened: set[float]) -> None:
-    """Each half-hour's seconds to its day, and to service hours where its beginning was inside them."""
+    """Each half-hour's seconds to its day, and to service hours where its beginning was inside them.
+
+    What a counter gained while nobody reported (a computer that was off) is spread evenly over the half-hours between.
+    """
     line = found.lines[key]
-    ordered = sorted(points)
-    for earlier, later in itertools.pairwise(ordered):
-        spent = points[later] - points[earlier]
+    for earlier, later in itertools.pairwise(sorted(points)):
+        slots = max(1, round((later - earlier) / _STEP))
+        spent = (points[later] - points[earlier]) / slots
         if spent <= 0:
             continue
-        line.days[int((earlier - found.start) // 86400) + 1][state] += spent
-        if earlier in opened and later - earlier <= _STEP:
-            line.hours[state] += spent
+        for begin in (earlier + slot * _STEP for slot in range(slots)):
+            line.days[int((begin - found.start) // 86400) + 1][state] += spent
+            if begin in opened:
+                line.hours[state] += spent
 
 
 def _outages(source: Prometheus, found: Month) -> None:
-    """Outages of lines from link_up (late data included), and what the alerts of that time named as the cause."""
-    step = 300
-    for labels, points in source.over(
-        'max by (commune, site, link) (commune_link_up{commune!=""})', found.start, found.end, step
-    ):
-        begin: float | None = None
-        spans = found.lines[labels["commune"], labels["site"], labels["link"]].outages
-        for moment, value in points:
-            if value == 0 and begin is None:
-                begin = moment
-            elif value == 1 and begin is not None:
-                spans.append((begin, moment))
-                begin = None
-        if begin is not None:
-            spans.append((begin, points[-1][0]))
-    query = 'max by (alertname, commune, site) (ALERTS{alertstate="firing", alertname=~"SiteDark|SiteSilent|UpsOnBattery|GatewayDown|UplinkDown"})'
-    for labels, points in source.over(query, found.start, found.end, step):
-        found.causes[labels.get("commune", ""), labels.get("site", "")] += [(labels["alertname"], moment) for moment, _ in points]
+    """Outages of lines to the minute from link_up (late data included), and what the alerts of that time named as the cause."""
+    down: dict[Key, list[float]] = defaultdict(list)
+    query = 'max by (commune, site, link) (commune_link_up{commune!=""}) == 0'
+    begin = found.start
+    while begin < found.end:  # engines answer with 11,000 points of a series at most
+        for labels, points in source.over(query, begin, min(begin + 7 * 86400, found.end) - 1, _MINUTE):
+            down[labels["commune"], labels["site"], labels["link"]] += [moment for moment, _ in points]
+        begin += 7 * 86400
+    for key, moments in down.items():
+        spans = found.lines[key].outages
+        for moment in sorted(moments):
+            if spans and moment - spans[-1][1] < 1:
+                spans[-1] = (spans[-1][0], moment + _MINUTE)
+            else:
+                spans.append((moment, moment + _MINUTE))
+    names = "SiteDark|SiteSilent|UpsOnBattery|GatewayDown|UplinkDown|CarrierOutage|AreaOutage"
+    query = f'max by (alertname, commune, site, carrier, area) (ALERTS{{alertstate="firing", alertname=~"{names}"}})'
+    for labels, points in source.over(query, found.start, found.end, 300):
+        about = {"CarrierOutage": "carrier", "AreaOutage": "area"}.get(labels["alertname"])
+        place = (labels.get(about, ""),) if about else (labels.get("commune", ""), labels.get("site", ""))
+        found.causes[place] += [(labels["alertname"], moment) for moment, _ in points]
 
 
 def _facts(source: Prometheus, found: Month) -> None:

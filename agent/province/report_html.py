@@ -21,6 +21,8 @@ _STATES = {
     "unknown": "không biết / unknown",
 }
 _CAUSES = {
+    "CarrierOutage": "sự cố nhà mạng / carrier incident",
+    "AreaOutage": "mất điện, bão cả khu vực / power or storm",
     "SiteDark": "cả điểm mất / site dark",
     "SiteSilent": "im lặng / silent",
     "UpsOnBattery": "mất điện / mains power",
@@ -40,7 +42,8 @@ body{font:15px/1.5 "DejaVu Sans",Arial,sans-serif;color:#222;max-width:60rem;mar
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:1.6rem 0 .4rem;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;width:100%;margin:.4rem 0}td,th{padding:.25rem .5rem;text-align:left;border-bottom:1px solid #eee}
 th{background:#f5f5f5;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.bad{color:#c62828;font-weight:600}.good{color:#2e7d32}.note{color:#666;font-size:.9rem}svg{max-width:100%;height:auto}
+.bad{color:#c62828;font-weight:600}.good{color:#2e7d32}.note{color:#666;font-size:.9rem}svg{width:100%;min-width:34rem;height:auto}
+.wide{overflow-x:auto}td.n{white-space:nowrap}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
 """
 
@@ -82,7 +85,7 @@ def _share(value: float | None) -> str:
 
 def _table(head: list[str], rows: list[str]) -> str:
     cells = "".join(f"<th>{html.escape(text)}</th>" for text in head)
-    return f"<table><tr>{cells}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+    return f'<div class="wide"><table><tr>{cells}</tr>{"".join(f"<tr>{row}</tr>" for row in rows)}</table></div>'
 
 
 def _cells(*values: str) -> str:
@@ -93,7 +96,7 @@ def day_chart(line: Line, days: int) -> str:
     """A column a day: hours in each state, from the bottom: up, degraded, down, unknown."""
     width, tall = 720, 130
     step = (width - 40) / days
-    parts = [f'<svg viewBox="0 0 {width} {tall + 40}" role="img" aria-label="Theo ngày / by day">']
+    parts = [f'<div class="wide"><svg viewBox="0 0 {width} {tall + 40}" role="img" aria-label="Theo ngày / by day">']
     for hour in (0, 12, 24):
         y = tall - hour / 24 * tall + 4
         parts.append(f'<line x1="32" x2="{width}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>')
@@ -114,7 +117,7 @@ def day_chart(line: Line, days: int) -> str:
         x = 36 + order * 170
         parts.append(f'<rect x="{x}" y="{tall + 23}" width="10" height="10" fill="{color}"/>')
         parts.append(f'<text x="{x + 14}" y="{tall + 32}" font-size="11" fill="#333">{_STATES[state]}</text>')
-    return "".join([*parts, "</svg>"])
+    return "".join([*parts, "</svg></div>"])
 
 
 def _days(month: Month) -> int:
@@ -123,11 +126,11 @@ def _days(month: Month) -> int:
 
 def _cause(month: Month, key: Key, begin: float, end: float) -> str:
     """What the alerts of that time said; the widest cause wins."""
-    named = {name for name, moment in month.causes.get(key[:2], []) if begin - 300 <= moment <= end + 300}
-    return next(
-        (_CAUSES[name] for name in ("UpsOnBattery", "SiteDark", "SiteSilent", "GatewayDown", "UplinkDown") if name in named),
-        "đường truyền / line",
-    )
+    places = (key[:2], (month.lines[key].carrier,), (month.areas.get(key[:2], ""),))
+    told = [alert for place in places for alert in month.causes.get(place, [])]
+    named = {name for name, moment in told if begin - 300 <= moment <= end + 300}
+    order = ("CarrierOutage", "AreaOutage", "UpsOnBattery", "SiteDark", "SiteSilent", "GatewayDown", "UplinkDown")
+    return next((_CAUSES[name] for name in order if name in named), _CAUSES["UplinkDown"])
 
 
 def commune_page(month: Month, earlier: Month | None, commune: str) -> str:
@@ -218,7 +221,7 @@ def evidence_page(month: Month, key: Key) -> str:
     facts = line.facts
     body = [
         f"<h1>{html.escape(name)}: {html.escape(key[2])}</h1>",
-        f'<p class="note">Chứng cứ đường truyền / evidence · {html.escape(line.carrier or "?")} · {month.name} · {when(month.start)} - {when(month.end)} (UTC+7)</p>',
+        f'<p class="note">Chứng cứ đường truyền / evidence · {html.escape(month.desks.get(line.carrier) or line.carrier or "?")} · {month.name} · {when(month.start)} - {when(month.end)} (UTC+7)</p>',
         day_chart(line, _days(month)),
     ]
     rows = [

@@ -26,7 +26,7 @@ def moment(day: int, hour: int, minute: int = 0) -> float:
 
 
 DOWN = {"24000": [(moment(5, 8), moment(5, 10)), (moment(7, 20), moment(7, 21))], "24001": [], "24002": []}
-OFF = {"24001": (moment(10, 0), moment(11, 0))}
+OFF = {"24001": (moment(12, 0), moment(13, 0))}
 
 
 def seconds(commune: str, until: float) -> dict[str, float]:
@@ -74,6 +74,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     ("commune:site_open", place, [(v, float(is_open(v))) for v in moments]),
                     ("commune_site_info", {**place, "name": f"Xã {commune}"}, [(v, 1.0) for v in moments]),
                     ("commune_expected_link", {**line, "carrier": "vnpt"}, [(v, 1.0) for v in moments]),
+                    (
+                        "commune_carrier_info",
+                        {"province": "lam-dong", "carrier": "vnpt", "title": "VNPT Lâm Đồng", "desk": "18001166"},
+                        [(v, 1.0) for v in moments],
+                    ),
+                    (
+                        "ALERTS",
+                        {"alertname": "CarrierOutage", "alertstate": "firing", "province": "lam-dong", "carrier": "vnpt"},
+                        [(v, 1.0) for v in moments if moment(7, 20) <= v < moment(7, 21)],
+                    ),
                     ("commune:link_rtt_seconds:mean15m", line, [(v, 0.02) for v in live]),
                     ("commune:link_loss:ratio5m", line, [(v, 0.001) for v in live]),
                     ("commune_bandwidth_download_bytes_per_second", {**line, "instance": "pc"}, [(v, 10e6) for v in live]),
@@ -125,17 +135,25 @@ def test_time_that_nobody_measured_is_unknown_and_not_available(pages: Path) -> 
     found = rows(pages / "24001.csv")["24001"]
     assert float(found["unknown_seconds"]) == pytest.approx(86400, abs=STEP)
     assert float(found["availability"]) == pytest.approx(1, abs=1e-6)
+    # A Monday: the eight hours that it should have been open are unknown, not lost.
+    assert float(found["unknown_seconds_in_hours"]) == pytest.approx(8 * 3600, rel=0.03)
 
 
 def test_pages_say_it_to_people(pages: Path) -> None:
     page = (pages / "24000.html").read_text(encoding="utf-8")
-    assert "05/10 08:0" in page
+    assert "05/10 08:02" in page, "to the minute: the first sample after eight"
     assert "<svg" in page
     assert "2 h 00" in page
     assert "Sân" in (pages / "24002.html").read_text(encoding="utf-8")
+    outages = re.findall(r"<td>(0[57]/10 [0-9:]+)</td><td>([^<]+)</td><td>[^<]+</td><td>([^<]+)</td>", page)
+    assert outages == [
+        ("05/10 08:02", "2 h 00", "đường truyền / line"),
+        ("07/10 20:02", "1 h 00", "sự cố nhà mạng / carrier incident"),
+    ]
     evidence = (pages / "evidence/24000-main-internet.html").read_text(encoding="utf-8")
     assert "80.0 Mbit/s".replace(".", ",") in evidence
     assert "20,0 ms" in evidence
+    assert "VNPT Lâm Đồng 18001166" in evidence
     assert "100,000 %" in evidence, "the province's view"
     for link in re.findall(r'href="([^"]+)"', (pages / "index.html").read_text(encoding="utf-8")):
         assert (pages / link).exists()
