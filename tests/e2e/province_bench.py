@@ -35,6 +35,8 @@ AGENT = [sys.executable, "-m", "agent"]
 HOOK_PORT = 9800
 QUIET_ALERTS = frozenset({"Deadman"})
 TWO_LINES, TWO_COMPUTERS, BEHIND_NAT = "24781", "24805", "24808"
+ZONE, WITH_RADIO = "Waiting room", f"{TWO_COMPUTERS}/counter-2"
+"""The zone whose Wi-Fi is watched, and the agent that does it (tests/e2e/radio.py)."""
 
 INVENTORY = f"""
 province: {{code: "68", slug: lam-dong, name: Lâm Đồng}}
@@ -67,7 +69,8 @@ communes:
     sites:
       - id: main
         links: [{{name: internet, kind: internet, carrier: vnpt, beacons: [1.1.1.1, 8.8.8.8], hub_address: 100.64.2.2}}]
-        agents: [{{instance: counter-1, role: full}}, {{instance: counter-2, always_on: true}}]
+        agents: [{{instance: counter-1, role: full}}, {{instance: counter-2, always_on: true, zone: {ZONE}}}]
+        ssids: [CSC-Free]
         devices: [{{name: ups-1, kind: ups, address: 192.168.2.60}}]
         traps: 0.0.0.0:1162
   - code: "{BEHIND_NAT}"
@@ -110,6 +113,7 @@ def key_of(labels: dict[str, str]) -> str:
         "SiteDark": ("commune",),
         "SiteSilent": ("commune",),
         "UpsOnBattery": ("commune", "device"),
+        "WifiDeadZone": ("commune", "zone"),
         "PortalDown": ("target",),
     }.get(labels["alertname"])
     words = subject if about is None else [labels.get(name, "?") for name in about]
@@ -171,6 +175,11 @@ class Bench:
     ups: Node
     agents: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     servers: dict[str, Service] = field(default_factory=dict)
+
+    @property
+    def silent_radio(self) -> Path:
+        """While this file is there, no Wi-Fi is heard in `ZONE`."""
+        return self.folder / "silent"
 
     @property
     def centre(self) -> Node:
@@ -272,7 +281,8 @@ class Bench:
             "PYTHONPATH": str(ROOT),
         }
         with (home / "log").open("a", encoding="utf-8") as log:
-            command = [*AGENT, "run", "-c", str(home / "agent.yaml")]
+            program = [sys.executable, "-m", "tests.e2e.radio", str(self.silent_radio)] if name == WITH_RADIO else AGENT
+            command = [*program, "run", "-c", str(home / "agent.yaml")]
             self.agents[name] = node.popen(command, env=environ, stdout=log, stderr=log, cwd=ROOT)
 
     def log(self, name: str) -> str:

@@ -1,8 +1,7 @@
 """What happens to a province and what its people must hear of it: one event at a time, timed against the contract.
 
 `python -m tests.e2e.province_events` runs all of them and writes docs/province-e2e.md; names as arguments run a choice.
-A namespace has no radio: Wi-Fi is not among the events (rules for it are proved by `promtool test rules`, the collector
-by tests/wifilab).
+A namespace has no radio: that of one agent answers as a real kernel did (tests/e2e/radio.py).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.province_bench import BEHIND_NAT, TWO_COMPUTERS, TWO_LINES, Bench, feed_ups, running
+from tests.e2e.province_bench import BEHIND_NAT, TWO_COMPUTERS, TWO_LINES, ZONE, Bench, feed_ups, running
 from tests.netlab import available
 
 ROOT = Path(__file__).parent.parent.parent
@@ -108,6 +107,15 @@ def _on_battery(bench: Bench, *, trap: bool) -> Iterator[None]:
         bench.servers["ups"] = feed_ups(bench.ups, battery=False)
 
 
+@contextmanager
+def _wifi_gone(bench: Bench) -> Iterator[None]:
+    bench.silent_radio.touch()
+    try:
+        yield
+    finally:
+        bench.silent_radio.unlink()
+
+
 def _lines(bench: Bench, *communes: str) -> AbstractContextManager[object]:
     sites = [bench.sites[commune] for commune in communes]
     lines = [line for site in sites for line in (site.line, site.tslcd) if line is not None]
@@ -184,6 +192,16 @@ EVENTS = (
         _portals_off,
         "agents, 2 x 120 s + 30 s",
         patience=300,
+        stay=30,
+        heal=600,
+    ),
+    Event(
+        "no Wi-Fi in a zone",
+        frozenset({f"WifiDeadZone {TWO_COMPUTERS} {ZONE}"}),
+        150,
+        _wifi_gone,
+        "agent, 2 x 60 s + 30 s",
+        patience=200,
         stay=30,
         heal=600,
     ),
@@ -279,7 +297,7 @@ Alertmanager tells of changes of pages once a minute, of tickets every five minu
 |---|---|---|---:|---:|---:|---:|---|
 """
 FOOTER = """
-Wi-Fi is not here: a namespace has no radio. `promtool test rules` proves the rule for dead zones, `tests/wifilab` the collector.
+A namespace has no radio: that of one agent answers as a real kernel did (`tests/e2e/radio.py`); `tests/wifilab` has real ones.
 """
 
 
