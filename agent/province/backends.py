@@ -177,7 +177,9 @@ def _vmalert(inventory: Inventory, read: str, write: str) -> dict[str, Any]:
                 f"-remoteRead.url={read}",
                 f"-remoteWrite.url={write}",
                 "-remoteWrite.flushInterval=1s",
+                # Judged now and stamped with the moment, not with a rounded one: else rules look up to an interval back.
                 "-rule.evalDelay=1s",
+                "-datasource.queryTimeAlignment=false",
                 "-notifier.url=http://alertmanager:9093",
                 "-evaluationInterval=15s",
                 f"-external.label=province={inventory.province.slug}",

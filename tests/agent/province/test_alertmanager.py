@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import email.message
 import email.policy
 import http.server
@@ -14,6 +15,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import pytest
 from agent.province.alertmanager import inhibitions
 from agent.province.crosscheck import load
 from agent.province.render import render
+from agent.province.series import hours_name, hours_of
 from dashboards.build.promql import AWAKE
 from tests.agent.province import fleet, remote, simulation
 
@@ -216,6 +219,48 @@ def test_routes(tmp_path: Path, receiver: Receiver, labels: dict[str, str], rece
     # amtool does not look at the clock: a page shows the way of service hours and the one of the night.
     assert receivers <= set(done.stdout.strip().split(",")), done.stdout
     assert set(done.stdout.strip().split(",")) <= receivers | ({"ticket"} if labels["severity"] == "page" else set())
+
+
+def test_hours_decide_who_is_told(tmp_path: Path) -> None:
+    """By the clock of a real Alertmanager: a page becomes a ticket while the site is closed, and tickets wait till it opens."""
+    now = datetime.datetime.now(zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh"))
+    days = [(now + datetime.timedelta(days=ahead)).date().isoformat() for ahead in (0, 1)]  # midnight may come meanwhile
+    other = (now + datetime.timedelta(days=3)).strftime("%a") + " 00:00-24:00"
+    always = ALWAYS_OPEN["week"]
+    cases: dict[str, tuple[dict[str, Any], list[str], set[tuple[str, str]]]] = {
+        "open": ({"week": always}, [], {("page", "SiteDark"), ("ticket", "DeviceDown")}),
+        "closed today": ({"week": other}, [], {("ticket", "SiteDark")}),
+        "a holiday": ({"week": always}, days, {("ticket", "SiteDark")}),
+        "open for once": (
+            {"week": other, "open": [f"{day} 00:00-24:00" for day in days]},
+            [],
+            {("page", "SiteDark"), ("ticket", "DeviceDown")},
+        ),
+    }
+    with contextlib.ExitStack() as stack:
+        told: dict[str, dict[str, Receiver]] = {}
+        for name, (hours, closed, _) in cases.items():
+            work = tmp_path / name.replace(" ", "-")
+            work.mkdir()
+            told[name] = {severity: Receiver() for severity in ("page", "ticket")}
+            hooks = [{"name": key, "url": to.url, "severities": [key]} for key, to in told[name].items()]
+            inventory = fleet.province(
+                1, service_hours=hours, holidays={"national": False, "closed": closed}, notify={"webhooks": hooks}
+            )
+            (work / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
+            loaded = load(work / "province.yaml")
+            render(loaded, work, work / "tree")
+            pattern = hours_name(hours_of(loaded, loaded.communes[0], loaded.communes[0].sites[0]))
+            manager = stack.enter_context(remote.alertmanager(work / "tree/alertmanager/alertmanager.yml", work))
+            for alert, severity, scope in (("SiteDark", "page", "site"), ("DeviceDown", "ticket", "device")):
+                place = SITE if scope == "site" else {**SITE, "commune": "24001"}  # one would explain the other
+                post(manager, {**place, "alertname": alert, "severity": severity, "scope": scope, "hours": pattern})
+        time.sleep(22)  # a ticket's group waits for 15 s
+        for name, (_, _, expected) in cases.items():
+            found = {(severity, alert["alertname"]) for severity, to in told[name].items() for _, _, alert, _ in to.seen}
+            assert found == expected, name
+        for receiver in (receiver for pair in told.values() for receiver in pair.values()):
+            receiver.close()
 
 
 class MailServer(socketserver.ThreadingTCPServer):
