@@ -177,9 +177,7 @@ def _vmalert(inventory: Inventory, read: str, write: str) -> dict[str, Any]:
                 f"-remoteRead.url={read}",
                 f"-remoteWrite.url={write}",
                 "-remoteWrite.flushInterval=1s",
-                # Judged now and stamped with the moment, not with a rounded one: else rules look up to an interval back.
                 "-rule.evalDelay=1s",
-                "-datasource.queryTimeAlignment=false",
                 "-notifier.url=http://alertmanager:9093",
                 "-evaluationInterval=15s",
                 f"-external.label=province={inventory.province.slug}",
@@ -197,6 +195,7 @@ def _single_services(inventory: Inventory) -> dict[str, Any]:
             command=[
                 "-storageDataPath=/data",
                 f"-retentionPeriod={_months(inventory)}",
+                "-dedup.minScrapeInterval=1ms",  # what an agent sends again after an answer that got lost
                 "-search.latencyOffset=1s",
                 "-promscrape.config=/etc/prometheus/prometheus.yml",
                 "-promscrape.config.strictParse=false",
@@ -214,7 +213,7 @@ def _cluster_services(inventory: Inventory) -> dict[str, Any]:
     nodes = {
         store: service(
             "victoriametrics/vmstorage:v1.102.1-cluster",
-            command=["-storageDataPath=/data", f"-retentionPeriod={_months(inventory)}"],
+            command=["-storageDataPath=/data", f"-retentionPeriod={_months(inventory)}", "-dedup.minScrapeInterval=1ms"],
             volumes=[f"{store}-data:/data"],
         )
         for store in stores

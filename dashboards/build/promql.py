@@ -28,10 +28,10 @@ def alive(age: int, by: str = SITE) -> str:
     return f"count by ({by}) (commune_agent_heartbeat_timestamp_seconds{{{JOB}}} > time() - {age})"
 
 
-AWAKE = "and on () (count(count_over_time(commune:hours_open[130s]) >= 4) > 0)"
-"""The rules have been evaluated for two minutes, every 30 s: after a restart of the engine silence says nothing yet.
+AWAKE = "and on () (count_over_time(commune:rules_awake[130s]) >= 10)"
+"""The rules have been evaluated for a minute and a half, every 10 s: after a restart of the engine silence says nothing yet.
 
-Ten seconds more than that: vmalert sends what it records, so that the newest is not there yet when the next rule asks.
+Three fewer than there may be: vmalert rounds the moment of a rule down to its interval and sends what it records afterwards.
 """
 
 EXPECTED = (

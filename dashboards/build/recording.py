@@ -38,6 +38,7 @@ REMEMBER = Group(
     "remember",
     10,
     (
+        Record("commune:rules_awake", "vector(1)"),
         Record(
             LAST_SEEN,
             f'(max by ({SITE}) (commune_agent_heartbeat_timestamp_seconds{{{JOB}, site!=""}}) or {LAST_SEEN}) and on ({SITE}) {INFO}',

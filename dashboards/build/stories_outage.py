@@ -110,18 +110,14 @@ STORIES = [
     ),
     Story(
         "near miss: the province's engine has just been started and has heard nobody yet",
-        [
-            *[(name, values.replace("x360", "x9")) for name, values in A.inventory() if "hours_open" not in name],
-            ("commune:hours_open{" + 'hours="h1"}', "_x6 1x2"),
-        ],
-        [(90, "SiteSilent", 0)],
+        A.inventory(),
+        [(90, "SiteSilent", 0), (120, "SiteSilent", 1)],
     ),
     Story("near miss: silent for 60 s", [*A.inventory(), A.lives()], [(400, "SiteSilent", 0)]),
     Story(
         "computers that are switched off after work alarm nobody at night",
         [
             *A.inventory()[:1],
-            steady("commune:hours_open", 'hours="h1"', 1),
             steady("commune:site_open", A.place, 0),
             steady("commune_expected_agent", f'{A.place}, instance="counter-1", role="full", always_on="false"', 1),
             A.lives(CUT),

@@ -70,7 +70,6 @@ class Site:
                 1,
             ),
             steady("commune:site_open", self.place, 1),
-            steady("commune:hours_open", f'hours="h1", of="{self.commune}"', 1),
         ]
         found += [
             steady(

@@ -54,7 +54,7 @@ def test_generated_files_are_up_to_date() -> None:
 
 def test_rules_ask_for_declared_metrics_only() -> None:
     known = known_names() | {record.name for group in GROUPS for record in group.records}
-    known |= {"commune:site_open", "commune:hours_open"}
+    known.add("commune:site_open")
     for alert in ALERTS:
         for name in re.findall(r"\b(?:commune|province)[:_][a-z0-9_:]+", alert.expression):
             assert name in known, f"{alert.name}: {name}"
