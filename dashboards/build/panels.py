@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.common import (
     LegendPlacement,
     VizOrientation,
 )
+from grafana_foundation_sdk.models.geomap import TooltipMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="commune")
@@ -185,7 +186,8 @@ def _build(panel: Panel, place: model.GridPos) -> Any:
             .line_width(1)
         )
     elif panel.kind == "table":
-        built = table.Panel().targets(_targets(panel, instant=True, tabular=True)).transformations(_transformations(panel))
+        built = table.Panel().show_header(True)
+        built = built.targets(_targets(panel, instant=True, tabular=True)).transformations(_transformations(panel))
         for column, unit, steps in panel.units:
             built = built.override_by_name(
                 column,
@@ -203,7 +205,8 @@ def _build(panel: Panel, place: model.GridPos) -> Any:
             built = built.sort_by([TableSortByFieldState().display_name(panel.sort).desc(False)])
     else:
         view = geomap.MapViewConfig().id("fit").all_layers(True)
-        built = geomap.Panel().layers([_layer()]).view(view)
+        built = geomap.Panel().basemap(MapLayerOptions().type("default").name("base")).layers([_layer()]).view(view)
+        built = built.tooltip(geomap.TooltipOptions().mode(TooltipMode.DETAILS))  # the commune's name, score and link
         built = built.targets(_targets(panel, instant=True, tabular=True)).transformations(_transformations(panel))
         built = _linked(built, panel)
     return _common(built, panel, place)

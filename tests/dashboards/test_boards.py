@@ -69,6 +69,9 @@ def test_structure(path: Path) -> None:
             _, _, second = text.partition(" / " if text is panel["title"] else "\n\n")
             assert second, text
         assert VIETNAMESE.search(panel["description"]), panel["title"]
+        assert panel["options"], panel["title"]
+        if panel["type"] == "geomap":
+            assert panel["options"]["tooltip"]["mode"] == "details", "a dot says whose it is"
         if panel["type"] in {"table", "geomap"} and "commune" in json.dumps(panel["transformations"][1]):
             links = [
                 item for override in panel["fieldConfig"]["overrides"] for item in override["properties"] if item["id"] == "links"
