@@ -9,6 +9,7 @@ from typing import Any, Literal
 from grafana_foundation_sdk.builders import dashboard, geomap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders.common import (
     FrameGeometrySource,
+    GraphThresholdsStyleConfig,
     MapLayerOptions,
     ReduceDataOptions,
     TableSortByFieldState,
@@ -20,6 +21,7 @@ from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
     FrameGeometrySourceMode,
+    GraphTresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
     VizOrientation,
@@ -182,6 +184,7 @@ def _build(panel: Panel, place: model.GridPos) -> Any:
                 .display_mode(LegendDisplayMode.TABLE)
                 .calcs(["lastNotNull", "max"])
             )
+            .thresholds_style(GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.DASHED))
             .fill_opacity(5)
             .line_width(1)
         )
