@@ -143,3 +143,15 @@ def push_batches(inventory: dict[str, Any], now: float, back: float, step: float
                 labels = {"__name__": "commune_ping_up", **hub, "target": f"{commune['code']}/main/{link['name']}", "link": ""}
                 batch.append((labels, [(moment, 1.0) for moment in moments]))
     yield batch
+
+
+def earlier(inventory: dict[str, Any], now: float, back: float) -> list[Labelled]:
+    """What panels of a whole month need of hours before: the lines' seconds, and that the offices were open."""
+    found: list[Labelled] = []
+    for batch in push_batches(inventory, now, back, 240):
+        found += [item for item in batch if item[0]["__name__"] == "commune_link_seconds_total"]
+    moments = [moment for moment, _ in found[0][1]]
+    for commune in inventory["communes"]:
+        where = {"province": inventory["province"]["slug"], "commune": commune["code"], "site": "main"}
+        found.append(({"__name__": "commune:site_open", **where}, [(moment, 1.0) for moment in moments]))
+    return found
