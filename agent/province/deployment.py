@@ -168,7 +168,6 @@ def compose(inventory: Inventory, backend: Backend) -> str:
         environment={
             "GF_SERVER_ROOT_URL": inventory.server.grafana,
             "GF_SECURITY_ADMIN_PASSWORD__FILE": "/etc/grafana/secrets/grafana-admin.password",
-            "GF_USERS_DEFAULT_LANGUAGE": "vi-VN" if inventory.notify.lang == "vi" else "en-US",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
         },

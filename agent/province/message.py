@@ -16,7 +16,8 @@ WORDS = {
         "next": "Việc cần làm",
         "more": "và {} việc khác",
         "at": "lúc {}",
-        "lasted": "sau {}",
+        "minutes": "sau {} phút",
+        "hours": "sau {} giờ {:02} phút",
     },
     "en": {
         "new": "INCIDENT",
@@ -25,7 +26,8 @@ WORDS = {
         "next": "Next step",
         "more": "and {} more",
         "at": "at {}",
-        "lasted": "after {}",
+        "minutes": "after {} min",
+        "hours": "after {} h {:02}",
     },
 }
 SILENT = {
@@ -74,8 +76,8 @@ def _when(alerts: list[dict[str, Any]], words: dict[str, str], zone: datetime.tz
     if not ended:
         return " " + words["at"].format(min(starts).astimezone(zone).strftime("%H:%M %d/%m"))
     minutes = max(1, round((max(ends) - min(starts)).total_seconds() / 60))
-    lasted = f"{minutes // 60} h {minutes % 60:02}" if minutes >= 60 else f"{minutes} min"
-    return f" {words['at'].format(max(ends).astimezone(zone).strftime('%H:%M %d/%m'))} {words['lasted'].format(lasted)}"
+    lasted = words["minutes"].format(minutes) if minutes < 60 else words["hours"].format(*divmod(minutes, 60))
+    return f" {words['at'].format(max(ends).astimezone(zone).strftime('%H:%M %d/%m'))} {lasted}"
 
 
 def _moment(text: object) -> datetime.datetime | None:

@@ -289,7 +289,7 @@ def write(month: Month, earlier: Month | None, out: Path) -> list[Path]:
         page.parent.mkdir(exist_ok=True)
         page.write_text(report_html.evidence_page(month, key), encoding="utf-8")
         written.append(page)
-    (out / "index.html").write_text(report_html.index_page(month, communes), encoding="utf-8")
+    (out / "index.html").write_text(report_html.index_page(month, earlier, communes), encoding="utf-8")
     (out / "lines.csv").write_text(_csv(month, list(month.lines)), encoding="utf-8-sig")
     return [*written, out / "index.html", out / "lines.csv"]
 

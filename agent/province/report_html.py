@@ -179,12 +179,8 @@ def commune_page(month: Month, earlier: Month | None, commune: str) -> str:
         if shown
         else "<p>Không có. / None.</p>"
     )
-    zones = [(site, zone, share) for code, site, zone, share in month.zones if code == commune]
-    body.append("<h2>Vùng yếu Wi-Fi / Dead zones</h2>")
-    shown = [_cells(site, zone, percent(share, 0)) for site, zone, share in sorted(zones, key=lambda item: -item[2])]
-    body.append(
-        _table(["Điểm / Site", "Vùng / Zone", "Phần thời gian / Share of time"], shown) if shown else "<p>Không có. / None.</p>"
-    )
+    zones = [(f"{site}: {zone}", share) for code, site, zone, share in month.zones if code == commune]
+    body += ["<h2>Vùng yếu Wi-Fi / Dead zones</h2>", _dead_zones(zones)]
     gaps = month.gaps.get(commune, {})
     body.append("<h2>Thời gian không có số liệu / Time without data</h2>")
     shown = [
@@ -198,20 +194,40 @@ def commune_page(month: Month, earlier: Month | None, commune: str) -> str:
     return _page(f"{name} {month.name}", body)
 
 
-def _improved(month: Month, earlier: Month, keys: list[Key]) -> list[str]:
+def _change(month: Month, earlier: Month, key: Key) -> tuple[float, float] | None:
+    """Availability of a line in the month before and in this one; None when either is not known."""
+    then = availability(earlier.lines[key].whole) if key in earlier.lines else None
+    now = availability(month.lines[key].whole)
+    return None if now is None or then is None else (then, now)
+
+
+def _improved(month: Month, earlier: Month, keys: list[Key], *, named: bool = False) -> list[str]:
     rows = []
     for key in keys:
-        now = availability(month.lines[key].whole)
-        then = availability(earlier.lines[key].whole) if key in earlier.lines else None
-        if now is None or then is None:
+        known = _change(month, earlier, key)
+        if known is None:
             continue
+        then, now = known
         change = (now - then) * 100
         word = "tốt hơn / better" if change > 0.005 else ("kém hơn / worse" if change < -0.005 else "như cũ / the same")
-        rows.append(_cells(f"{key[1]} / {key[2]}", percent(then), percent(now), f"{change:+.2f}".replace(".", ","), word))
+        line = f"{month.names.get(key[:2], key[0])}: {key[2]}" if named else f"{key[1]} / {key[2]}"
+        rows.append(_cells(line, percent(then), percent(now), f"{change:+.2f}".replace(".", ","), word))
     if not rows:
         return []
     head = ["Đường / Line", f"Tháng {earlier.name}", f"Tháng {month.name}", "Điểm % / Points", ""]
     return ["<h2>So với tháng trước / Against the month before</h2>", _table(head, rows)]
+
+
+def _most_changed(month: Month, earlier: Month) -> list[Key]:
+    """The lines that changed most, the improved first."""
+    changes = {key: known[1] - known[0] for key in month.lines if (known := _change(month, earlier, key)) is not None}
+    ranked = sorted((key for key in changes if abs(changes[key]) > 5e-5), key=lambda key: -abs(changes[key]))[:20]
+    return sorted(ranked, key=lambda key: -changes[key])
+
+
+def _dead_zones(zones: list[tuple[str, float]]) -> str:
+    rows = [_cells(place, percent(share, 0)) for place, share in sorted(zones, key=lambda item: -item[1])[:20]]
+    return _table(["Điểm, vùng / Site, zone", "Phần thời gian / Share of time"], rows) if rows else "<p>Không có. / None.</p>"
 
 
 def evidence_page(month: Month, key: Key) -> str:
@@ -267,8 +283,8 @@ def evidence_page(month: Month, key: Key) -> str:
     return _page(f"{name} {key[2]} {month.name}", body)
 
 
-def index_page(month: Month, communes: list[str]) -> str:
-    """The province: worst lines, carriers, and a link to every commune."""
+def index_page(month: Month, earlier: Month | None, communes: list[str]) -> str:
+    """The province: worst lines, carriers, dead zones, what changed, and a link to every commune."""
     ranked = sorted(((share, key) for key, line in month.lines.items() if (share := availability(line.whole)) is not None))
     below = sum(share < TARGET for share, _ in ranked)
     body = [
@@ -298,9 +314,12 @@ def index_page(month: Month, communes: list[str]) -> str:
     body += [
         "<h2>Nhà mạng / Carriers</h2>",
         _table(["Nhà mạng / Carrier", "24 h", "Đứt / Down"], rows),
-        "<h2>Các xã / Communes</h2>",
-        "<p>",
+        "<h2>Vùng yếu Wi-Fi / Dead zones</h2>",
+        _dead_zones([(f"{month.names.get((code, site), code)}: {zone}", share) for code, site, zone, share in month.zones]),
     ]
+    if earlier is not None:
+        body += _improved(month, earlier, _most_changed(month, earlier), named=True)
+    body += ["<h2>Các xã / Communes</h2>", "<p>"]
     names = {code: name for (code, _), name in reversed(month.names.items())}
     body.append(" · ".join(f'<a href="{code}.html">{html.escape(names.get(code, code))}</a>' for code in communes) + "</p>")
     return _page(f"{month.province} {month.name}", body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agent.province.backends import BACKENDS
 from agent.province.crosscheck import load
 from agent.province.render import render
 from dashboards.build.recording import GROUPS
@@ -88,19 +90,39 @@ def test_structure(path: Path) -> None:
                 assert name in known or name == "commune_name", name
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextlib.contextmanager
+def engine(backend: str, work: Path) -> Iterator[str]:
+    """The rendered Prometheus, or the rendered VictoriaMetrics with its vmalert."""
+    if backend == "prometheus":
+        with remote.prometheus(work / "tree", work) as url:
+            yield url
+    else:
+        with (
+            remote.alertmanager(work / "tree/alertmanager/alertmanager.yml", work) as manager,
+            remote.victoriametrics(work / "tree", work, manager) as (url, _),
+        ):
+            yield url
+
+
+@pytest.fixture(scope="module", params=["prometheus", pytest.param("victoriametrics", marks=pytest.mark.slow)])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     work = tmp_path_factory.mktemp("province")
     inventory = fleet.province(124)
     (work / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
-    render(load(work / "province.yaml"), work, work / "tree")
-    for rules in (work / "tree/prometheus/rules").glob("*.yml"):
+    render(load(work / "province.yaml"), work, work / "tree", request.param)
+    for rules in (work / "tree" / BACKENDS[request.param].rules(load(work / "province.yaml"))).glob("*.yml"):
         rules.write_text(INTERVAL.sub(f"interval: {STEP}s", rules.read_text(encoding="utf-8")), encoding="utf-8")
-    with remote.prometheus(work / "tree", work) as url:
+    with engine(request.param, work) as url:
         remote.push(url, simulation.earlier(inventory, time.time() - 1200, 12600))
         for batch in simulation.push_batches(inventory, time.time(), 1200, 60):
             remote.push(url, batch)
-        wanted = ("commune:serving_limit", "commune:zone_dead", "commune:link_seconds:last", "commune:carrier_links_down:count")
+        wanted = (
+            "commune:serving_limit",
+            "commune:zone_dead",
+            "commune:link_seconds:last",
+            "commune:carrier_links_down:count",
+            'ALERTS{alertstate="firing", severity="page"}',
+        )
         deadline = time.monotonic() + 200
         while not all(remote.query(url, name) for name in wanted):
             assert time.monotonic() < deadline, "the rules recorded nothing"
@@ -144,6 +166,7 @@ def test_the_overview_takes_less_than_a_second(loaded: str) -> None:
     assert best < 1
 
 
+@pytest.mark.parametrize("loaded", ["prometheus"], indirect=True)
 def test_rules_keep_pace_with_the_province(loaded: str) -> None:
     groups = json.loads(remote.request(f"{loaded}/api/v1/rules"))["data"]["groups"]
     for group in groups:

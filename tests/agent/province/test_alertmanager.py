@@ -12,6 +12,7 @@ import json
 import os
 import socketserver
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -333,6 +334,54 @@ def test_people_are_told_in_their_language(tmp_path: Path, monkeypatch: pytest.M
     ):
         assert part in text, text
     assert "Next step: Call &lt;the contact&gt;." in en.get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_a_page_reaches_zalo_through_the_bridge(tmp_path: Path) -> None:
+    """The rendered Alertmanager logs in at `agent province notify` with its rendered configuration; only the API is ours."""
+    sent: list[tuple[str, dict[str, str]]] = []
+
+    class Api(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"ok": true, "result": {}}')
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as api:
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        bridge = f"127.0.0.1:{remote.free_port()}"
+        notify = {"zalo": {"api": f"http://127.0.0.1:{api.server_port}", "bridge": f"http://{bridge}"}}
+        contacts = [{"name": "A", "zalo": "111"}, {"name": "B", "zalo": "222", "lang": "en"}]
+        inventory = fleet.province(1, service_hours=ALWAYS_OPEN, notify=notify, contacts=contacts)
+        (tmp_path / "province.yaml").write_text(fleet.as_yaml(inventory), encoding="utf-8")
+        tree = tmp_path / "tree"
+        (tree / "secrets").mkdir(parents=True)
+        (tree / "secrets/zalo-token").write_text("12:geheim\n", encoding="utf-8")
+        render(load(tmp_path / "province.yaml"), tmp_path, tree)
+        mounts = {"/etc/alertmanager": tree / "alertmanager", "/etc/commune-notify": tree / "notify", "/data": tmp_path}
+        config, settings = tree / "alertmanager/alertmanager.yml", tree / "notify/notify.yaml"
+        for file in (config, settings):
+            text = file.read_text(encoding="utf-8").replace("0.0.0.0:9796", bridge)
+            for inside, outside in mounts.items():
+                text = text.replace(inside, str(outside))
+            file.write_text(text, encoding="utf-8")
+        program = [sys.executable, "-m", "agent", "province", "notify", "-c", str(settings)]
+        with (
+            remote.running(program, f"http://{bridge}/-/healthy", tmp_path / "bridge.log"),
+            remote.alertmanager(config, tmp_path) as manager,
+        ):
+            post(manager, {**SITE, "alertname": "SiteDark", "severity": "page", "scope": "site", "hours": ""})
+            deadline = time.monotonic() + 30
+            while len(sent) < 2:
+                assert time.monotonic() < deadline, (tmp_path / "bridge.log").read_text(encoding="utf-8")
+                time.sleep(0.2)
+        api.shutdown()
+        assert "geheim" not in (tmp_path / "bridge.log").read_text(encoding="utf-8")
+    assert {path for path, _ in sent} == {"/bot12:geheim/sendMessage"}
+    assert {message["chat_id"]: message["text"].split(" ")[0] for _, message in sent} == {"111": "SỰ", "222": "INCIDENT"}
 
 
 class Agents:

@@ -38,7 +38,11 @@ def test_a_message_says_when_and_for_how_long() -> None:
     assert compose(incident(), "vi", ZONE, known=False).startswith("SỰ CỐ lúc 14:05 26/11: Xã A mất hoàn toàn. 0\nViệc cần làm: ")
     assert compose(incident(), "en", ZONE, known=True).startswith("UPDATE at 14:05 26/11: A is dark.")
     ended = compose(incident("resolved"), "vi", ZONE, known=True)
-    assert ended == "ĐÃ KHÔI PHỤC lúc 14:32 26/11 sau 27 min: Xã A mất hoàn toàn. 0\nhttp://g/d/commune-commune"
+    assert ended == "ĐÃ KHÔI PHỤC lúc 14:32 26/11 sau 27 phút: Xã A mất hoàn toàn. 0\nhttp://g/d/commune-commune"
+    longer = incident("resolved")
+    longer["alerts"][0]["endsAt"] = "2026-11-26T09:10:00Z"
+    assert compose(longer, "vi", ZONE, known=True).startswith("ĐÃ KHÔI PHỤC lúc 16:10 26/11 sau 2 giờ 05 phút: ")
+    assert compose(longer, "en", ZONE, known=True).startswith("RECOVERED at 16:10 26/11 after 2 h 05: ")
     bare = {"status": "firing", "alerts": [{"status": "firing", "labels": {"alertname": "X"}}]}
     assert compose(bare, "vi", ZONE, known=False) == "SỰ CỐ: X"
 

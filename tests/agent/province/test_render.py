@@ -193,6 +193,26 @@ def test_a_further_name_changes_the_certificate_and_no_secret(tmp_path: Path) ->
     assert services["grafana"]["ports"] == [], "with TLS or not at all"
 
 
+def test_secrets_that_a_person_writes_reach_who_uses_them(tmp_path: Path) -> None:
+    notify = {
+        "email": {"smarthost": "smtp.example:587", "sender": "m@p.example", "username": "m"},
+        "zalo": {},
+        "webhooks": [{"name": "ioc", "url": "https://ioc.example/", "token": True}],
+    }
+    source, out = tmp_path / "province.yaml", tmp_path / "out"
+    source.write_text(fleet.as_yaml(fleet.province(1, notify=notify)), encoding="utf-8")
+    names = ("zalo-token", "smtp-password", "webhook-ioc")
+    assert render(load(source), tmp_path, out).missing == tuple(f"secrets/{name}" for name in names)
+    for name in names:
+        (out / "secrets" / name).write_text(f"{name} of a person\n", encoding="utf-8")
+    assert render(load(source), tmp_path, out).missing == ()
+    for used in ("notify/zalo-token", "alertmanager/secrets/smtp-password", "alertmanager/secrets/webhook-ioc"):
+        assert (out / used).read_text(encoding="utf-8") == f"{used.split('/')[-1]} of a person\n"
+        assert (out / used).stat().st_mode & 0o077 == 0
+    assert (out / "notify/password").read_bytes() == (out / "alertmanager/secrets/notify.password").read_bytes()
+    run("amtool", "check-config", out / "alertmanager/alertmanager.yml")
+
+
 def test_secrets_of_snmp_move_into_files_of_the_bundle(tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("geheim-123\n", encoding="utf-8")
     auth = {"version": 3, "username": "ops", "auth": {"protocol": "SHA256", "password_file": "key.txt"}}

@@ -155,6 +155,8 @@ def test_pages_say_it_to_people(pages: Path) -> None:
     assert "20,0 ms" in evidence
     assert "VNPT Lâm Đồng 18001166" in evidence
     assert "100,000 %" in evidence, "the province's view"
+    index = (pages / "index.html").read_text(encoding="utf-8")
+    assert "<td>Xã 24002: Sân</td><td>100 %</td>" in index
     for link in re.findall(r'href="([^"]+)"', (pages / "index.html").read_text(encoding="utf-8")):
         assert (pages / link).exists()
 
