@@ -10,6 +10,7 @@ import ssl
 import urllib.parse
 from functools import partial
 
+from agent.diagnose.checks.services import proxy_of
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import DEFAULT_BEACONS, Ground
 from agent.diagnose.judge import DNS_SLOW_SECONDS
@@ -75,10 +76,16 @@ def _is_loopback(server: str) -> bool:
 
 
 def _portals(ground: Ground) -> list[str]:
-    """The names that are asked for: those of the services that staff need."""
+    """The names that are asked for: those of the services that staff need, the ones without a proxy first."""
     hosts = [urllib.parse.urlsplit(target.url).hostname or "" for target in ground.settings.kinds["http"].targets]
-    named = [host for host in dict.fromkeys(hosts) if host and not is_address(host)]
+    named = [host for host in dict.fromkeys([*_direct(ground), *hosts]) if host and not is_address(host)]
     return named[:NAMES_ASKED] or [str(ground.settings.kinds["dns"].queries[0].name)]
+
+
+def _direct(ground: Ground) -> list[str]:
+    """The hosts that this computer must know the addresses of, since it asks no proxy for them."""
+    targets = [target for target in ground.settings.kinds["http"].targets if proxy_of(ground, target.url) is None]
+    return [urllib.parse.urlsplit(target.url).hostname or "" for target in targets]
 
 
 async def _server(ground: Ground, server: str, results: Results) -> Outcome:
@@ -152,17 +159,15 @@ async def _lie(ground: Ground, server: str, name: str, answer: DnsResult | None)
         answer = await ask(server, name, "A", timeout=2 * ground.wait(ASK_TIMEOUT / 2), clock=clock)
     if answer.rcode is None:
         return None
-    if answer.rcode not in {0, NXDOMAIN}:
-        return RCODES.get(answer.rcode, str(answer.rcode))
     references = await asyncio.gather(*asked)
     truths = [set(reference.records) for reference in references if reference.records]
-    claimed = ", ".join(answer.records) or ("NXDOMAIN" if answer.rcode == NXDOMAIN else "no address")
+    claimed = ", ".join(answer.records) or (RCODES.get(answer.rcode, str(answer.rcode)) if answer.rcode else "no address")
     unheard = all(reference.rcode is None for reference in references)
     if unheard or any(set(answer.records) & truth for truth in truths):
         # Nobody contradicts: nobody else could be asked, or somebody answers for all of them.
         return claimed if await _is_invented(ground, server, name, answer) else None
     if not truths:
-        return None  # others say as well that there is no such name
+        return None  # others know no address either
     if not answer.records:
         return claimed
     truth = min(truths[0])
@@ -175,7 +180,7 @@ async def _lie(ground: Ground, server: str, name: str, answer: DnsResult | None)
 async def _is_invented(ground: Ground, server: str, name: str, answer: DnsResult) -> bool:
     """Where nobody contradicts: staff need a name, and it is denied, led to nowhere, or to where all that cannot exist is led."""
     if not answer.records:
-        return True
+        return name in _direct(ground)  # what a proxy fetches, only the proxy must know
     claimed = answer.records[0]
     if any(ipaddress.ip_address(claimed) in network for network in _NOWHERE):
         return True

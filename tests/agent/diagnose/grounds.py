@@ -42,9 +42,15 @@ def nic(name: str = "eth0", **values: str) -> dict[str, str]:
     return {f"/sys/class/net/{name}/{key}": value for key, value in {**NIC, **values}.items()}
 
 
-def ground(root: Path, surroundings: Surroundings = SITE, spaces: Mapping[str, Space] | None = None, **keywords: Any) -> Ground:
+def ground(
+    root: Path,
+    surroundings: Surroundings = SITE,
+    spaces: Mapping[str, Space] | None = None,
+    environ: Mapping[str, str] | None = None,
+    **keywords: Any,
+) -> Ground:
     """A ground on a captured root; nothing is sent unless a check does."""
-    machine = Machine(root, environ={})
+    machine = Machine(root, environ=dict(environ or {}))
     settings = defaults()
     context = Context(machine, settings.core.site, surroundings, resolve_uplinks((), surroundings))
     disks = Filesystems(machine, lambda path: (spaces or {})[path])

@@ -70,9 +70,11 @@ async def test_where_nobody_else_can_be_asked_a_denial_or_an_address_of_nowhere_
     site = ground(tmp_path, quick=True)
 
     async def invented(*records: str) -> bool:
-        return await _is_invented(site, "127.0.0.1", "portal.test", DnsResult(None, 0.1, 0, len(records), records))
+        return await _is_invented(site, "127.0.0.1", "ocsp.ca.gov.vn", DnsResult(None, 0.1, 0, len(records), records))
 
     assert await invented()
+    site = ground(tmp_path, quick=True, environ={"http_proxy": "http://192.168.1.1:3128"})
+    assert not await invented()  # the proxy knows it
     assert await invented("0.0.0.0")
     assert await invented("127.0.0.1")
     assert not await invented("8.8.8.8")  # a service may be down there: nothing is sent to find out
