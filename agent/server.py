@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
@@ -61,7 +62,10 @@ class Server:
         try:
             await self._made(guarded=True).listen(host or None, int(port), self._web.tls)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            code = (
+                errno.EADDRNOTAVAIL if error.errno is None else error.errno
+            )  # Python 3.13 tries each address, and drops the code
+            reason = os.strerror(code) if code > 0 else error.strerror or str(error)
             message = f"cannot listen on {core.listen}: {reason}; name another address with the key listen"
             raise ListenError(message) from None
         if self._agent.directory is not None and hasattr(socket, "AF_UNIX"):

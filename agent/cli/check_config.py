@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
 from agent import config, profiles
+from agent.cli.speech import _, refuse, tell
 
 
 @click.command()
@@ -19,9 +19,7 @@ def command(file: Path) -> None:
         if profiles.looks_like_profile(file):
             profiles.check_profile(file, file.absolute().parent, os.environ)
         else:
-            for warning in config.load(file).warnings:
-                click.echo(warning, err=True)
+            tell(config.load(file).warnings)
     except config.ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
-    click.echo(f"{file}: valid")
+        refuse(error)
+    click.echo(_("{file}: valid").format(file=file))

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from agent.cli.run import load_settings
+from agent.cli.speech import _
 from collectors.machine import Machine
 from collectors.probe.surroundings import look
 from collectors.snmp.assemble import credentials
@@ -37,20 +38,21 @@ def ranges(given: tuple[str, ...], machine: Machine, *, force: bool) -> list[Net
         try:
             network = Network(text, strict=False)
         except ValueError:
-            message = f"{text} is no IPv4 range; write one such as 192.168.1.0/24"
+            message = _("{text} is no IPv4 range; write one such as 192.168.1.0/24").format(text=text)
             raise click.UsageError(message) from None
         if not given and (not network.is_private or network.num_addresses > MAX_ADDRESSES):
             continue
         if not force and not network.is_private:
-            message = f"{network} is not a private range; --force searches it all the same"
+            message = _("{network} is not a private range; --force searches it all the same").format(network=network)
             raise click.UsageError(message)
         if not force and not network.is_loopback and not any(network.overlaps(one) for one in site):
-            message = (
-                f"{network} is no network of this computer ({', '.join(map(str, site)) or 'it has none'}); --force searches it"
-            )
+            own_ones = ", ".join(map(str, site)) or _("it has none")
+            told = _("{network} is no network of this computer ({own}); --force searches it")
+            message = told.format(network=network, own=own_ones)
             raise click.UsageError(message)
         if not force and network.num_addresses > MAX_ADDRESSES:
-            message = f"{network} has {network.num_addresses} addresses; give a smaller range, or --force"
+            told = _("{network} has {count} addresses; give a smaller range, or --force")
+            message = told.format(network=network, count=network.num_addresses)
             raise click.UsageError(message)
         found.append(network)
     return found
@@ -63,8 +65,9 @@ def as_yaml(found: list[Found]) -> str:
     for device in found:
         if not device.answers_snmp:
             where = f"{device.address} ({device.mac})" if device.mac else device.address
-            hint = f"; as a ping target: {{name: {device.address}, address: {device.address}}}" if device.answers_ping else ""
-            lines.append(f"    # {where} does not answer SNMP{hint}")
+            as_target = _("as a ping target")
+            hint = f"; {as_target}: {{name: {device.address}, address: {device.address}}}" if device.answers_ping else ""
+            lines.append("    # " + _("{where} does not answer SNMP").format(where=where) + hint)
             continue
         words = device.name or f"{device.vendor} {device.model}".strip() or device.address
         name = re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-") or device.address
@@ -96,6 +99,6 @@ def command(cidr: tuple[str, ...], path: Path | None, port: int, *, as_json: boo
     networks = ranges(cidr, machine, force=force)
     addresses = [str(address) for network in networks for address in (network.hosts() if network.num_addresses > 2 else network)]
     if sys.stderr.isatty():
-        click.echo(f"asking {len(addresses)} addresses …", err=True)
+        click.echo(_("asking {count} addresses …").format(count=len(addresses)), err=True)
     found = asyncio.run(sweep(addresses, port, auths, library(), machine))
     click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2) if as_json else as_yaml(found), nl=as_json)

@@ -15,16 +15,11 @@ from pathlib import Path
 import click
 
 from agent.cli.local import BASE, client_of, config_option, directory_of
+from agent.cli.speech import N_
 from agent.forward import gaps
 from agent.forward.gaps import Gap
 from agent.locale import LANGUAGES, choose, translator
 from collectors.wire.units import parse_duration
-
-
-def N_(text: str) -> str:  # noqa: N802  gettext's name for a text that is translated later
-    """Mark a text for translators."""
-    return text
-
 
 _SAID = {
     "agent_stopped": N_("agent stopped"),

@@ -9,6 +9,7 @@ import click
 
 from agent import statedir
 from agent.cli.run import load_settings
+from agent.cli.speech import _
 from agent.http_client import HttpClient, by_unix_socket
 from agent.statedir import SOCKET_NAME
 from collectors.machine import Machine
@@ -23,7 +24,7 @@ def directory_of(path: Path | None) -> Path:
     """The state directory; exits with 2 where there is none."""
     directory = statedir.wanted(load_settings(path), Machine())
     if directory is None:
-        click.echo("no state directory; name it with -c FILE, or run as the agent's user", err=True)
+        click.echo(_("no state directory; name it with -c FILE, or run as the agent's user"), err=True)
         sys.exit(2)
     return directory
 

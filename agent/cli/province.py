@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from agent.cli.speech import _, refuse
 from agent.config import ConfigError
 
 
@@ -34,14 +35,14 @@ def render(inventory: Path, out: Path, backend: str, *, renew_certificates: bool
     try:
         done = render_tree(load(inventory), inventory.absolute().parent, out, backend, renew=renew_certificates)
     except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+        refuse(error)
     except OSError as error:
-        click.echo(f"{out}: cannot be written: {error.strerror}; name a folder that can", err=True)
+        click.echo(_("{out}: cannot be written: {error}; name a folder that can").format(out=out, error=error.strerror), err=True)
         sys.exit(2)
-    click.echo(f"{out}: {done.files} files, {done.changed} changed, {done.agents} agents, backend {backend}")
+    told = _("{out}: {files} files, {changed} changed, {agents} agents, backend {backend}")
+    click.echo(told.format(out=out, files=done.files, changed=done.changed, agents=done.agents, backend=backend))
     for name in done.missing:
-        click.echo(f"write {out / name}, then render again", err=True)
+        click.echo(_("write {file}, then render again").format(file=out / name), err=True)
 
 
 @command.command()
@@ -55,13 +56,12 @@ def notify(path: Path) -> None:
     try:
         run(path)
     except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+        refuse(error)
 
 
 def _address(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not value.startswith(("http://", "https://")):
-        message = f"{value}: an http:// or https:// address is expected"
+        message = _("{value}: an http:// or https:// address is expected").format(value=value)
         raise click.BadParameter(message)
     return value
 
@@ -81,7 +81,7 @@ def report(*, month: str, url: str, out: Path, user: str, password_file: Path | 
     from agent.province import report as pages  # noqa: PLC0415
 
     try:
-        start, _ = pages.bounds(month)
+        start = pages.bounds(month)[0]
         password = password_file.read_text(encoding="utf-8").strip() if password_file is not None else ""
         source = pages.Prometheus(url, user, password, ca_file, tenant)
         found = pages.collect(source, month, time.time())
@@ -91,9 +91,9 @@ def report(*, month: str, url: str, out: Path, user: str, password_file: Path | 
             earlier = None  # the first month of a deployment has nothing before it
         written = pages.write(found, earlier, out)
     except ValueError:
-        click.echo(f"{month}: no month; write YYYY-MM, such as 2026-10", err=True)
+        click.echo(_("{month}: no month; write YYYY-MM, such as 2026-10").format(month=month), err=True)
         sys.exit(2)
     except (pages.ReportError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    click.echo(f"{out / 'index.html'}: {len(written)} files")
+    click.echo(_("{file}: {count} files").format(file=out / "index.html", count=len(written)))

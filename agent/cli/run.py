@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from agent import config, exposition, lifetime, log
+from agent.cli.speech import refuse, tell
 from agent.settings import AgentSettings, defaults
 from collectors.machine import Machine
 
@@ -19,8 +20,7 @@ def load_settings(path: Path | None) -> AgentSettings:
     try:
         return config.load(path)
     except config.ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+        refuse(error)
 
 
 @click.command()
@@ -38,8 +38,10 @@ def command(path: Path | None, log_level: str, *, once: bool) -> None:
 
     try:
         lifetime.run(_once(path, settings) if once else Agent(path, settings, Machine()).run())
-    except (ListenError, config.ConfigError) as error:
-        click.echo(str(error), err=True)
+    except config.ConfigError as error:
+        refuse(error)
+    except ListenError as error:
+        tell([str(error)])
         sys.exit(2)
 
 

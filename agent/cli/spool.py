@@ -15,6 +15,7 @@ import click
 
 from agent.cli.local import BASE, client_of, config_option, directory_of
 from agent.cli.run import load_settings
+from agent.cli.speech import _
 from agent.forward.api import NAME
 from agent.forward.disks import make_durable
 from agent.forward.spool import FILE, Spool
@@ -39,7 +40,7 @@ def export(path: Path | None, file: Path) -> None:
         asyncio.run(_export(directory, path, temporary, file))
     except (OSError, sqlite3.Error, click.ClickException) as error:
         temporary.unlink(missing_ok=True)
-        click.echo(f"not exported, everything stays in the spool: {error}", err=True)
+        click.echo(_("not exported, everything stays in the spool: {error}").format(error=error), err=True)
         sys.exit(2)
 
 
@@ -74,7 +75,7 @@ async def _ask(client: HttpClient, handle: BinaryIO) -> Reply | None:
 
 async def _confirm(client: HttpClient, name: str, file: Path) -> None:
     """Tell the agent that FILE is safe; where it cannot be told, the line will send everything and FILE must go."""
-    trouble = "the export was interrupted"
+    trouble = _("the export was interrupted")
     try:
         answer = await client.request("POST", f"{BASE}/api/v1/spool/carried?name={name}")
         trouble = "" if answer.status == 204 else answer.text.strip()
@@ -88,7 +89,7 @@ async def _confirm(client: HttpClient, name: str, file: Path) -> None:
 def _spool(directory: Path, path: Path | None) -> Spool:
     """The spool of an agent that does not run; commands never make one."""
     if not (directory / FILE).exists():
-        message = f"no spool in {directory}"
+        message = _("no spool in {directory}").format(directory=directory)
         raise click.ClickException(message)
     limits = load_settings(path).core.spool
     return Spool(directory, max_bytes=int(limits.max_bytes), max_age=limits.max_age)
@@ -112,7 +113,8 @@ def _tell(file: Path) -> None:
     store = Store(file)
     samples = store.totals().samples
     store.close()
-    click.echo(f"{samples} samples in {file}; import them at the province: agent spool import {file.name} --url …")
+    told = _("{samples} samples in {file}; import them at the province: agent spool import {name} --url …")
+    click.echo(told.format(samples=samples, file=file, name=file.name))
 
 
 @command.command()
@@ -122,9 +124,9 @@ def release(path: Path | None) -> None:
     try:
         samples = asyncio.run(_release(directory_of(path), path))
     except (OSError, sqlite3.Error, click.ClickException) as error:
-        click.echo(f"not released: {error}", err=True)
+        click.echo(_("not released: {error}").format(error=error), err=True)
         sys.exit(2)
-    click.echo(f"{samples} samples wait for the line again")
+    click.echo(_("{samples} samples wait for the line again").format(samples=samples))
 
 
 async def _release(directory: Path, path: Path | None) -> int:
@@ -155,11 +157,11 @@ def import_(
     try:
         accepted, rejected, trouble = asyncio.run(_import(file, settings))
     except sqlite3.Error as error:
-        click.echo(f"{file} is no file of agent spool export: {error}", err=True)
+        click.echo(_("{file} is no file of agent spool export: {error}").format(file=file, error=error), err=True)
         sys.exit(2)
-    click.echo(f"{accepted} samples accepted, {rejected} refused")
+    click.echo(_("{accepted} samples accepted, {rejected} refused").format(accepted=accepted, rejected=rejected))
     if trouble:
-        click.echo(f"stopped: {trouble}; repeat the command for the rest", err=True)
+        click.echo(_("stopped: {trouble}; repeat the command for the rest").format(trouble=trouble), err=True)
         sys.exit(1)
 
 
