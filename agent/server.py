@@ -57,7 +57,7 @@ class Server:
                 extra={"listen": core.listen, "without": " and ".join(lacks)},
             )
         try:
-            await self._made(guarded=True).listen(host or None, int(port), self._web.tls)
+            await self._made(guarded=True).listen(None if host in {"", "::"} else host, int(port), self._web.tls)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
             message = f"cannot listen on {core.listen}: {reason}; name another address with the key listen"
