@@ -60,7 +60,7 @@ class Server:
                 extra={"listen": core.listen, "without": " and ".join(lacks)},
             )
         try:
-            await self._made(guarded=True).listen(host or None, int(port), self._web.tls)
+            await self._made(guarded=True).listen(None if host in {"", "::"} else host, int(port), self._web.tls)
         except OSError as error:
             code = (
                 errno.EADDRNOTAVAIL if error.errno is None else error.errno

@@ -9,9 +9,13 @@ import os
 import socket
 import ssl
 import stat
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import aiohttp
 import bcrypt
@@ -25,8 +29,9 @@ from agent.server import ListenError, _is_loopback
 from collectors import links
 from collectors.machine import Machine
 from collectors.model import Observations, Reading
-from tests.agent.running import QUIET, free_port
+from tests.agent.running import QUIET, ROOT, free_port
 from tests.agent.test_exposition import strict
+from tests.netlab import End, Lab, available
 
 
 @asynccontextmanager
@@ -309,3 +314,33 @@ def locked_key() -> bytes:
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(os.urandom(8))
     )
+
+
+@pytest.mark.netlab
+@pytest.mark.skipif(available() is not None, reason=str(available()))
+def test_another_computer_reads_but_does_not_reload(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    file.write_text(f'listen: "[::]:9797"\nstate_dir: {tmp_path}/state\n{QUIET}')
+
+    def ask(url: str, method: str) -> int:
+        with suppress(URLError):
+            try:
+                return int(urlopen(Request(url, method=method), timeout=5).status)
+            except HTTPError as error:
+                return error.code
+        return 0
+
+    with Lab() as lab, (tmp_path / "log").open("w") as log:
+        pc, other = lab.node("pc"), lab.node("other")
+        lab.link(End(pc, "eth0", ("10.9.0.1/24", "fd00::1/64")), End(other, "eth0", ("10.9.0.2/24", "fd00::2/64")))
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        pc.popen([sys.executable, "-m", "agent", "run", "-c", str(file)], env=environ, stdout=log, stderr=log, cwd=ROOT)
+        for _ in range(300):
+            if pc.entered_thread(lambda: ask("http://127.0.0.1:9797/-/ready", "GET")) == 200:
+                break
+            time.sleep(0.05)
+        for host in ("10.9.0.1", "[fd00::1]"):
+            assert other.entered_thread(lambda host=host: ask(f"http://{host}:9797/metrics", "GET")) == 200  # type: ignore[misc]
+            assert other.entered_thread(lambda host=host: ask(f"http://{host}:9797/-/reload", "POST")) == 403  # type: ignore[misc]
+        for host in ("127.0.0.1", "[::1]"):
+            assert pc.entered_thread(lambda host=host: ask(f"http://{host}:9797/-/reload", "POST")) == 200  # type: ignore[misc]
