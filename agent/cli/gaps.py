@@ -17,14 +17,8 @@ import click
 from agent.cli.local import config_option, directory_of, session
 from agent.forward import gaps
 from agent.forward.gaps import Gap
-from agent.locale import LANGUAGES, choose, translator
+from agent.locale import LANGUAGES, N_, choose, translator
 from collectors.wire.units import parse_duration
-
-
-def N_(text: str) -> str:  # noqa: N802  gettext's name for a text that is translated later
-    """Mark a text for translators."""
-    return text
-
 
 _SAID = {
     "agent_stopped": N_("agent stopped"),
