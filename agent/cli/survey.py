@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -29,7 +29,7 @@ from collectors.probe.wifi_known import known_ssids
 from collectors.wire.ieee80211 import Bss
 from collectors.wire.survey_file import Visit, summarize
 
-CANNOT = 2
+CANNOT, INTERRUPTED = 2, 130
 PAGE = "report.html"
 
 
@@ -71,7 +71,17 @@ def _default_file(settings: AgentSettings, machine: Machine) -> Path:
     return (folder / "surveys" if folder else Path.cwd()) / name
 
 
-@click.group(invoke_without_command=True)
+class _Interruptible(click.Group):
+    """Ctrl-C ends it as shells expect: click's own 1 would say that there are dead zones."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Interruptible, invoke_without_command=True)
 @_ZONE
 @_X
 @_Y

@@ -221,6 +221,15 @@ def test_a_monitor_interface_tells_what_is_in_the_air_and_no_citizen(tmp_path: P
     assert {heard.bssid for heard in visit.heard} == {tapped.OWN, tapped.HIDDEN}
 
 
+def test_an_interrupted_survey_tells_of_no_dead_zone_and_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(survey_cli, "record", interrupted)
+    assert run("--zone", "Hall", "--ssid", "CSC-Free", "--file", tmp_path / "s.jsonl").exit_code == 130
+    assert not (tmp_path / "s.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
