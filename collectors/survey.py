@@ -65,7 +65,7 @@ class SurveyCollector(Collector):
         details = []
         for name in names:
             try:
-                visits += read(Path(name).read_text(encoding="utf-8"), name)
+                visits += read(Path(name).read_text(encoding="utf-8-sig", errors="replace"), name)
             except (OSError, ValueError) as error:
                 details.append(str(error))
         return observations(visits), "; ".join(details)

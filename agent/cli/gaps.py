@@ -18,7 +18,7 @@ from agent.cli.local import BASE, client_of, config_option, directory_of
 from agent.cli.speech import N_
 from agent.forward import gaps
 from agent.forward.gaps import Gap
-from agent.locale import LANGUAGES, choose, translator
+from agent.locale import LANGUAGES, N_, choose, translator
 from collectors.wire.units import parse_duration
 
 _SAID = {

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -23,12 +23,13 @@ from agent.settings import AgentSettings
 from agent.survey import capture, heatmap, importer, page, report, store
 from agent.survey.air import Sender, evil_twins
 from agent.survey.record import RecordError, record
+from agent.survey.trouble import SurveyError
 from collectors.machine import Machine
 from collectors.probe.wifi_known import known_ssids
 from collectors.wire.ieee80211 import Bss
 from collectors.wire.survey_file import Visit, summarize
 
-CANNOT = 2
+CANNOT, INTERRUPTED = 2, 130
 PAGE = "report.html"
 
 
@@ -55,9 +56,9 @@ def _fail(message: str) -> NoReturn:
     sys.exit(CANNOT)
 
 
-def _place(x: float | None, y: float | None) -> None:
+def _place(x: float | None, y: float | None, _: Translate) -> None:
     if (x is None) != (y is None):
-        _fail("--x and --y belong together: both from the upper left corner of the floor plan")
+        _fail(_("--x and --y belong together: both from the upper left corner of the floor plan"))
 
 
 def _limits(settings: AgentSettings) -> report.Limits:
@@ -70,7 +71,17 @@ def _default_file(settings: AgentSettings, machine: Machine) -> Path:
     return (folder / "surveys" if folder else Path.cwd()) / name
 
 
-@click.group(invoke_without_command=True)
+class _Interruptible(click.Group):
+    """Ctrl-C ends it as shells expect: click's own 1 would say that there are dead zones."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Interruptible, invoke_without_command=True)
 @_ZONE
 @_X
 @_Y
@@ -113,12 +124,12 @@ def command(
     settings, machine = load_settings(path), Machine()
     _ = translator(choose(lang, machine.environ))
     if pcap is None and monitor is None and zone is None:
-        _fail("name the place: agent survey --zone NAME (or --pcap FILE, --monitor INTERFACE; see --help)")
-    _place(x, y)
+        _fail(_("name the place: agent survey --zone NAME (or --pcap FILE, --monitor INTERFACE; see --help)"))
+    _place(x, y, _)
     own = _named(settings, ssids) or known_ssids(machine)
     suspicious = False
     if pcap is not None or monitor is not None:
-        found = _listen(pcap, monitor, seconds)
+        found = _listen(pcap, monitor, seconds, _)
         twins = evil_twins(found.senders, own, trusted)
         _show_air(found, own, twins, _)
         suspicious = bool(twins or found.floods)
@@ -133,18 +144,18 @@ def command(
         sys.exit(1 if suspicious else 0)
     heard, channels = summarize(networks, own)
     visit = Visit(time.time(), zone, own, heard, channels, x, y, len(networks), source)
-    _save(file or _default_file(settings, machine), [visit])
+    _save(file or _default_file(settings, machine), [visit], _)
     judged = report.judge([visit], _limits(settings))
     click.echo(report.as_text(judged, [], _), nl=False)
     sys.exit(1 if judged.dead or suspicious else 0)
 
 
-def _save(target: Path, visits: Sequence[Visit]) -> None:
+def _save(target: Path, visits: Sequence[Visit], _: Translate) -> None:
     try:
         for visit in visits:
             store.append(target, visit)
     except OSError as error:
-        _fail(f"{target}: cannot be written: {error.strerror}; name another file with --file")
+        _fail(_("{file}: cannot be written: {why}; name another file with --file").format(file=target, why=error.strerror))
     click.echo(f"{target}: +{len(visits)}", err=True)
 
 
@@ -160,10 +171,10 @@ def _scan(
     try:
         station, found, started = asyncio.run(record(machine, scans, progress, interface))
     except RecordError as error:
-        _fail(str(error))
+        _fail(error.told(_))
     own = own or ((station.ssid,) if station.ssid else ())
     if not own:
-        _fail("which networks are the site's? Name them with --ssid NAME, or in the configuration under wifi.ssids")
+        _fail(_("which networks are the site's? Name them with --ssid NAME, or in the configuration under wifi.ssids"))
     if not started:
         click.echo(
             _("Only the system's own scan results could be read; run as root (CAP_NET_ADMIN) for scans of this moment."), err=True
@@ -171,13 +182,13 @@ def _scan(
     return own, found
 
 
-def _listen(pcap: Path | None, monitor: str | None, seconds: float) -> importer.Imported:
+def _listen(pcap: Path | None, monitor: str | None, seconds: float, _: Translate) -> importer.Imported:
     try:
         if pcap is not None:
             return importer.of_capture("pcap", capture.read(str(pcap)))
         return importer.of_capture("monitor", capture.read("--monitor", str(monitor), str(seconds), within=seconds + 60))
     except capture.CaptureError as error:
-        _fail(str(error))
+        _fail(error.told(_))
 
 
 def _show_networks(networks: Sequence[Bss], own: Sequence[str], _: Translate) -> None:
@@ -251,12 +262,12 @@ def import_command(
     """
     settings, machine = load_settings(path), Machine()
     _ = translator(choose(lang, machine.environ))
-    _place(x, y)
+    _place(x, y, _)
     visits = [
         _imported(group, zone or group[0].stem, _named(settings, ssids), (x, y), _)
         for group in ([files] if zone else [(one,) for one in files])
     ]
-    _save(file or _default_file(settings, machine), visits)
+    _save(file or _default_file(settings, machine), visits, _)
     judged = report.judge(visits, _limits(settings))
     sys.exit(1 if judged.dead else 0)
 
@@ -276,8 +287,8 @@ def _imported(
             taken = max(taken, one.stat().st_mtime)
         except OSError as error:
             _fail(f"{one}: {error.strerror}")
-        except (ValueError, capture.CaptureError) as error:
-            _fail(str(error))
+        except SurveyError as error:
+            _fail(error.told(_))
     networks = [found.networks for found in loaded]
     own = own or tuple(sorted({bss.ssid for heard in networks for bss in heard if bss.associated and bss.ssid}))
     for heard in networks:
@@ -329,7 +340,8 @@ def report_command(
         survey = report.judge(store.load(files), limits)
         earlier = report.judge(store.load(before), limits) if before else None
         if not survey.visits:
-            _fail(f"{', '.join(map(str, files))}: no visit in it; record one with agent survey --zone NAME")
+            text = _("{files}: no visit in it; record one with agent survey --zone NAME")
+            _fail(text.format(files=", ".join(map(str, files))))
         changes = report.compare(earlier, survey) if earlier else []
         click.echo(report.as_text(survey, changes, _), nl=False)
         placed = any(visit.x is not None for visit in survey.visits)

@@ -16,6 +16,11 @@ LANGUAGES = ("en", "vi")
 Translate = Callable[[str], str]
 
 
+def N_(text: str) -> str:  # noqa: N802  gettext's name for a text that is translated later
+    """Mark a text for translators."""
+    return text
+
+
 def choose(option: str | None, environ: Mapping[str, str]) -> str:
     """The language: the option, else what the environment says (LC_ALL, LC_MESSAGES, LANG), else English.
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from agent.locale import N_
 from agent.survey.air import Flood, Sender
+from agent.survey.trouble import SurveyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Capture:
     floods: tuple[Flood, ...]
 
 
-class CaptureError(RuntimeError):
+class CaptureError(SurveyError):
     """The capture could not be read; says why."""
 
 
@@ -34,11 +36,15 @@ def read(*arguments: str, within: float = 600.0) -> Capture:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=within, check=False)  # noqa: S603  our own module
     except subprocess.TimeoutExpired:
-        message = f"{arguments[0]}: not read within {within:g} s"
-        raise CaptureError(message) from None
+        raise CaptureError(N_("{name}: not read within {seconds} s"), name=arguments[0], seconds=f"{within:g}") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise CaptureError(lines[-1] if lines else f"{arguments[0]}: cannot be read")
+        raise CaptureError("{why}", why=lines[-1] if lines else arguments[0])
     found = json.loads(done.stdout)
+    if found["frames"] == found["damaged"]:
+        name = arguments[1] if arguments[0] == "--monitor" else arguments[0]
+        raise CaptureError(
+            N_("{name}: no whole 802.11 frame was heard; is the interface up, and on a channel in use?"), name=name
+        )
     senders = tuple(Sender(**sender) for sender in found["senders"])
     return Capture(found["frames"], found["damaged"], senders, tuple(Flood(**flood) for flood in found["floods"]))

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.locale import N_
 from agent.survey import capture
 from agent.survey.air import Flood, Sender
+from agent.survey.trouble import SurveyError
 from collectors.wire import iw_scan, netsh
 from collectors.wire.ieee80211 import Bss
 
@@ -26,7 +28,7 @@ class Imported:
     floods: tuple[Flood, ...] = ()
 
 
-class ImportFileError(ValueError):
+class ImportFileError(SurveyError):
     """The file holds nothing that is understood; says what would be."""
 
 
@@ -58,13 +60,17 @@ def load(file: Path, names: Iterable[str] = ()) -> Imported:
         if networks:
             return Imported(source, tuple(networks))
     if _REFUSED in text:
-        message = f"{file}: Windows told nothing; switch on Location (Settings, Privacy & security, Location) and save it again"
-        raise ImportFileError(message)
-    message = (
-        f"{file}: no network found; understood are the outputs of `iw dev wlan0 scan`, `netsh wlan show networks mode=bssid`"
-        " and `netsh wlan show interfaces`, and captures (pcap, pcapng) with radiotap"
+        raise ImportFileError(
+            N_("{file}: Windows told nothing; switch on Location (Settings, Privacy & security, Location) and save it again"),
+            file=str(file),
+        )
+    raise ImportFileError(
+        N_(
+            "{file}: no network found; understood are the outputs of `iw dev wlan0 scan`, `netsh wlan show networks mode=bssid`"
+            " and `netsh wlan show interfaces`, and captures (pcap, pcapng) of 802.11 frames"
+        ),
+        file=str(file),
     )
-    raise ImportFileError(message)
 
 
 def of_capture(source: str, found: capture.Capture) -> Imported:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from agent.locale import N_
+from agent.survey.trouble import SurveyError
 from collectors.machine import Machine
 from collectors.probe.radio import Radio, has_wireless, open_radio
 from collectors.probe.station import Station
@@ -15,7 +17,7 @@ PAUSE = 2.0
 ATTEMPTS = 3
 
 
-class RecordError(RuntimeError):
+class RecordError(SurveyError):
     """No spot can be recorded here; says why and what to do."""
 
 
@@ -35,18 +37,18 @@ async def record(
     """
     if radio is None:
         if not has_wireless(machine):
-            raise RecordError("this computer has no Wi-Fi interface; survey with one that has, or use `agent survey import`")
+            raise RecordError(N_("this computer has no Wi-Fi interface; survey with one that has, or use `agent survey import`"))
         radio = open_radio(machine)
     try:
         stations = [one for one in await radio.stations() if interface in {"auto", one.interface}]
         station = max(stations, key=lambda one: (one.up, bool(one.ssid)), default=None)
         if station is None:
-            raise RecordError("there is no such Wi-Fi interface in client mode; see `iw dev`")
+            raise RecordError(N_("there is no such Wi-Fi interface in client mode; see `iw dev`"))
         if not station.up:
-            message = (
-                f"{station.interface} is switched off; switch it on (`rfkill unblock wifi`, `ip link set {station.interface} up`)"
+            raise RecordError(
+                N_("{interface} is switched off; switch it on (`rfkill unblock wifi`, `ip link set {interface} up`)"),
+                interface=station.interface,
             )
-            raise RecordError(message)
         found = []
         may_scan = True
         for number in range(1, scans + 1):
@@ -54,8 +56,7 @@ async def record(
             found.append(heard)
             progress(number, heard)
     except OSError as error:
-        message = f"the radio does not answer: {error.strerror or error}"
-        raise RecordError(message) from error
+        raise RecordError(N_("the radio does not answer: {why}"), why=error.strerror or str(error)) from error
     else:
         return station, found, may_scan
     finally:

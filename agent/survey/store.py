@@ -35,5 +35,5 @@ def load(files: Iterable[Path]) -> list[Visit]:
         OSError: a file cannot be read.
         ValueError: `file:line: what is wrong`.
     """
-    found = [visit for file in files for visit in read(file.read_text(encoding="utf-8"), str(file))]
+    found = [visit for file in files for visit in read(file.read_text(encoding="utf-8-sig", errors="replace"), str(file))]
     return sorted(found, key=lambda visit: visit.time)

@@ -20,6 +20,8 @@ SOCKET = "/run/dbus/system_bus_socket"
 INSTALLED = "/usr/share/dbus-1/system-services/org.freedesktop.ModemManager1.service"
 REGISTERED = frozenset({1, 5, 9, 10})
 """MMModem3gppRegistrationState: home, roaming, and both with circuit-switched fallback not preferred."""
+UNUSABLE = frozenset({-1, 2})
+"""MMModemState: failed (as without a SIM card) and locked by a PIN; such a modem shows no 3GPP side at all."""
 TECHNOLOGIES = (
     (15, "5gnr"),
     (14, "lte"),
@@ -45,7 +47,7 @@ class Modem:
 
     Attributes:
         name: its model; with its port where several are alike.
-        is_registered: registered with a network; None where the modem has no 3GPP side.
+        is_registered: registered with a network; None where the modem has no 3GPP side though it works.
         operator: the network's name, empty when not registered.
         technology: access technology in use, such as `lte`; empty when none.
         rsrp_dbm: reference signal received power; None where the modem does not tell.
@@ -85,7 +87,11 @@ def _value(interfaces: Mapping[str, Mapping[str, Any]], interface: str, name: st
 
 def _modem(name: str, interfaces: Mapping[str, Mapping[str, Any]]) -> Modem:
     registration = _value(interfaces, MODEM_3GPP, "RegistrationState")
-    is_registered = None if registration is None else int(registration) in REGISTERED
+    is_registered: bool | None = None
+    if registration is not None:
+        is_registered = int(registration) in REGISTERED
+    elif _value(interfaces, MODEM, "State") in UNUSABLE:
+        is_registered = False
     technology = technology_of(int(_value(interfaces, MODEM, "AccessTechnologies") or 0))
     signal = _value(interfaces, SIGNAL, "Nr5g" if technology == "5gnr" else "Lte") or _value(interfaces, SIGNAL, "Lte") or {}
 

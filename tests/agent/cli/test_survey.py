@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -220,6 +221,15 @@ def test_a_monitor_interface_tells_what_is_in_the_air_and_no_citizen(tmp_path: P
     assert {heard.bssid for heard in visit.heard} == {tapped.OWN, tapped.HIDDEN}
 
 
+def test_an_interrupted_survey_tells_of_no_dead_zone_and_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(survey_cli, "record", interrupted)
+    assert run("--zone", "Hall", "--ssid", "CSC-Free", "--file", tmp_path / "s.jsonl").exit_code == 130
+    assert not (tmp_path / "s.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -235,6 +245,30 @@ def test_what_cannot_be_read_is_named_and_is_status_2(arguments: tuple[str, ...]
     done = run(*arguments)
     assert done.exit_code == 2, done.output
     assert words in done.stderr
+
+
+def test_what_cannot_be_read_is_said_in_vietnamese_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    for arguments, words in (
+        (("import", "a.txt"), "a.txt: không thấy mạng nào"),
+        (("--zone", "Sảnh", "--x", "1"), "phải đi cùng nhau"),
+        ((), "hãy nêu tên khu vực"),
+    ):
+        done = run(*arguments, LANG="vi_VN.UTF-8")
+        assert (done.exit_code, words in done.stderr) == (2, True), done.output
+
+
+def test_a_capture_without_a_whole_frame_measured_nothing(tmp_path: Path) -> None:
+    (tmp_path / "e.pcap").write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 127))
+    done = run("--pcap", "e.pcap", "--ssid", "CSC-Free", "--zone", "Hall", "--file", tmp_path / "s.jsonl")
+    assert (done.exit_code, "e.pcap: no whole 802.11 frame" in done.stderr) == (2, True), done.output
+    assert not (tmp_path / "s.jsonl").exists(), "an empty capture makes no dead zone"
+
+
+def test_a_file_that_is_no_survey_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
+    done = run("report", "plan.png")
+    assert (done.exit_code, "plan.png:1: no line of a survey file" in done.stderr) == (2, True), done.output
 
 
 def test_an_empty_survey_cannot_be_reported(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collectors.machine import Machine
 from collectors.probe.modem import INSTALLED, MODEM, MODEM_3GPP, SIGNAL, SOCKET, bus_address, modems_of, technology_of
 
@@ -44,3 +46,10 @@ def test_the_bus_is_asked_only_where_the_service_is_installed(tmp_path: Path) ->
         file.parent.mkdir(parents=True)
         file.touch()
     assert bus_address(machine) == f"unix:path={tmp_path}{SOCKET}"
+
+
+@pytest.mark.parametrize(("state", "is_registered"), [(-1, False), (2, False), (3, None), (8, None)])
+def test_a_modem_without_a_sim_card_or_behind_its_pin_is_not_registered(*, state: int, is_registered: bool | None) -> None:
+    """ModemManager shows only the Modem interface of such a one."""
+    (modem,) = modems_of({"/m": {MODEM: {"Model": "EC25", "State": state}}})
+    assert (modem.name, modem.is_registered, modem.rsrp_dbm) == ("EC25", is_registered, None)
