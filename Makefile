@@ -53,9 +53,10 @@ rivals:  ## beside newer rivals that you have built: RIVALS=DIRECTORY (smokeping
 golden: $(VENV)/.dev  ## record the golden files anew; review them by diff
 	RECORD_GOLDEN=1 $(BIN)/pytest $(ARGS)
 
-docs: $(VENV)/.dev  ## generate docs/metrics.md, docs/devices.md and config/agent.schema.json
+docs: $(VENV)/.dev  ## generate docs/metrics.md, docs/devices.md and the schemas in config/
 	$(BIN)/agent metrics --format markdown > docs/metrics.md
 	$(BIN)/python -c 'from agent import schema; print(schema.as_json(), end="")' > config/agent.schema.json
+	$(BIN)/python -c 'from agent import schema; from agent.province.inventory import Inventory as I; print(schema.as_json(schema.document(I, "Inventory of a province")), end="")' > config/province.schema.json
 	$(BIN)/python -m tests.collectors.snmp.report
 
 packages:  # missing Debian packages only, so that a second run needs no network

@@ -52,9 +52,22 @@ def schema() -> dict[str, Any]:
     }
 
 
-def as_json() -> str:
-    """The schema as config/agent.schema.json holds it."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+def document(kind: type[Settings], title: str) -> dict[str, Any]:
+    """The schema of another file of settings, such as a province's inventory."""
+    definitions: dict[str, Any] = {}
+    whole = _struct(kind, definitions)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
+    return {
+        **head,
+        **whole,
+        "description": "Generated from its types by `make docs`.",
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def as_json(found: dict[str, Any] | None = None) -> str:
+    """A schema as its file under config/ holds it; without one that of an agent's configuration."""
+    return json.dumps(schema() if found is None else found, indent=2, ensure_ascii=False) + "\n"
 
 
 def _nullable(found: dict[str, Any]) -> dict[str, Any]:

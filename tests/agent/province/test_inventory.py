@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
+from agent import schema
 from agent.config import ConfigError
 from agent.province.crosscheck import load
 from agent.province.holidays import closed_days, national
-from agent.province.inventory import Holidays
+from agent.province.inventory import Holidays, Inventory
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = (ROOT / "config/province.example.yaml").read_text(encoding="utf-8")
@@ -70,6 +73,16 @@ MISTAKES = [
 def test_the_example_is_valid() -> None:
     inventory = load(ROOT / "config/province.example.yaml")
     assert [commune.code for commune in inventory.communes] == ["24781", "24805"]
+
+
+def test_the_schema_for_editors_is_current_and_fits_the_example() -> None:
+    found = schema.document(Inventory, "Inventory of a province")
+    assert (ROOT / "config/province.schema.json").read_text(encoding="utf-8") == schema.as_json(found), "run `make docs`"
+    validator = jsonschema.Draft202012Validator(found)
+    validator.check_schema(found)
+    assert list(validator.iter_errors(yaml.safe_load(EXAMPLE))) == []
+    broken = yaml.safe_load(EXAMPLE.replace("slug: lam-dong", "slug: Lam Dong").replace("portals:", "portal:"))
+    assert {error.validator for error in validator.iter_errors(broken)} >= {"pattern", "additionalProperties"}
 
 
 @pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[mistake[2][:40] for mistake in MISTAKES])
