@@ -24,6 +24,7 @@ from tests.e2e.captured import CAPTURED
 from tests.e2e.corners import CORNERS
 from tests.e2e.devices import DEVICES
 from tests.e2e.faults import FAULTS, Bench, Fault
+from tests.e2e.liars import LIARS
 from tests.e2e.magnitudes import MAGNITUDES
 from tests.e2e.pairs import PAIRS
 from tests.e2e.unseen import HARMLESS, UNSEEN
@@ -162,7 +163,7 @@ def run(faults: Iterable[Fault], *arguments: str, workers: int = 3, tell: Callab
 
 def score(trials: Sequence[Trial]) -> str:
     """The table of docs/diagnosis.md."""
-    others = (*UNSEEN, *VARIATIONS, *MAGNITUDES, *CORNERS, *HARMLESS, *ODDITIES)
+    others = (*UNSEEN, *VARIATIONS, *MAGNITUDES, *LIARS, *CORNERS, *HARMLESS, *ODDITIES)
     groups = [
         ("faults of the contract", FAULTS),
         ("captured faults (figures of the computer altered)", CAPTURED),
@@ -203,7 +204,7 @@ def write(page: Path, table: str) -> None:
     page.write_text(f"{head}{BEGIN}\n{table}{END}{tail}", encoding="utf-8")
 
 
-EVERY = (*FAULTS, *CAPTURED, *DEVICES, *UNSEEN, *VARIATIONS, *MAGNITUDES, *CORNERS, *PAIRS, *HARMLESS, *ODDITIES)
+EVERY = (*FAULTS, *CAPTURED, *DEVICES, *UNSEEN, *VARIATIONS, *MAGNITUDES, *LIARS, *CORNERS, *PAIRS, *HARMLESS, *ODDITIES)
 
 
 def main() -> int:
