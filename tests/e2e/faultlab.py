@@ -14,15 +14,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+from agent.diagnose.graph import NO_TIME
 from tests.e2e.captured import CAPTURED
 from tests.e2e.corners import CORNERS
 from tests.e2e.devices import DEVICES
 from tests.e2e.faults import FAULTS, Bench, Fault
+from tests.e2e.liars import LIARS
 from tests.e2e.magnitudes import MAGNITUDES
 from tests.e2e.pairs import PAIRS
 from tests.e2e.unseen import HARMLESS, UNSEEN
@@ -32,6 +34,7 @@ from tests.netlab import Lab, Province
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "diagnosis.md"
 AGENT = (str(Path(sys.executable).parent / "agent"),)
+REPEATS = 3
 BEGIN, END = "<!-- score -->", "<!-- end of score -->"
 
 
@@ -52,11 +55,12 @@ HEALTHY = (
 
 @dataclass(frozen=True)
 class Trial:
-    """One diagnosis: what came out (the document), how long the command took, and whether it was right."""
+    """One diagnosis: what came out (the document), how long the command took, and how often it had to be repeated."""
 
     fault: Fault
     document: dict[str, Any]
     seconds: float
+    repeats: int = 0
 
     @property
     def verdict(self) -> str | None:
@@ -103,7 +107,14 @@ class Workshop:
         return bench
 
     def trial(self, fault: Fault, *arguments: str) -> Trial:
-        """Inject, diagnose, heal."""
+        """Inject, diagnose, heal; once more, and told so, where a busy machine left the command no time to measure."""
+        for repeats in range(REPEATS + 1):
+            trial = replace(self._once(fault, *arguments), repeats=repeats)
+            if trial.right or not any(check["detail"] == NO_TIME for check in trial.document.get("checks", ())):
+                break
+        return trial
+
+    def _once(self, fault: Fault, *arguments: str) -> Trial:
         bench = self.bench(fault)
         with fault.inject(bench):
             begin = time.monotonic()
@@ -152,7 +163,7 @@ def run(faults: Iterable[Fault], *arguments: str, workers: int = 3, tell: Callab
 
 def score(trials: Sequence[Trial]) -> str:
     """The table of docs/diagnosis.md."""
-    others = (*UNSEEN, *VARIATIONS, *MAGNITUDES, *CORNERS, *HARMLESS, *ODDITIES)
+    others = (*UNSEEN, *VARIATIONS, *MAGNITUDES, *LIARS, *CORNERS, *HARMLESS, *ODDITIES)
     groups = [
         ("faults of the contract", FAULTS),
         ("captured faults (figures of the computer altered)", CAPTURED),
@@ -174,6 +185,8 @@ def score(trials: Sequence[Trial]) -> str:
             f"| {title} | {kinds} | {len(mine)} | {sum(trial.right for trial in mine)} | {alarms} "
             f"| {min(seconds):.1f} | {statistics.median(seconds):.1f} | {max(seconds):.1f} |"
         )
+    repeated = sum(trial.repeats for trial in trials)
+    lines += ["", f"Repeated, since the machine left no time to measure: {repeated}."] if repeated else []
     lines += ["", "| fault | verdict | right | seconds, median |", "|---|---|---|---|"]
     for fault in dict.fromkeys(trial.fault for trial in trials):
         mine = [trial for trial in trials if trial.fault is fault]
@@ -191,7 +204,7 @@ def write(page: Path, table: str) -> None:
     page.write_text(f"{head}{BEGIN}\n{table}{END}{tail}", encoding="utf-8")
 
 
-EVERY = (*FAULTS, *CAPTURED, *DEVICES, *UNSEEN, *VARIATIONS, *MAGNITUDES, *CORNERS, *PAIRS, *HARMLESS, *ODDITIES)
+EVERY = (*FAULTS, *CAPTURED, *DEVICES, *UNSEEN, *VARIATIONS, *MAGNITUDES, *LIARS, *CORNERS, *PAIRS, *HARMLESS, *ODDITIES)
 
 
 def main() -> int:
@@ -216,6 +229,7 @@ def main() -> int:
             trial.verdict,
             trial.codes,
             f"{trial.seconds:.1f} s",
+            f"after {trial.repeats} without time" if trial.repeats else "",
             flush=True,
         )
         if chosen.verbose or not trial.right:

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
-from tests.e2e.corners import WEB, resolver_says
 from tests.e2e.faults import PC_TWO, Bench, Fault, Inject
+from tests.e2e.liars import WEB, resolver_says
 from tests.e2e.unseen import second_cable, tslcd
 from tests.netlab import services
 

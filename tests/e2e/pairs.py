@@ -11,6 +11,7 @@ from tests.e2e.captured import CAPTURED
 from tests.e2e.corners import CORNERS
 from tests.e2e.devices import DEVICES
 from tests.e2e.faults import FAULTS, Bench, Fault
+from tests.e2e.liars import LIARS
 from tests.e2e.magnitudes import MAGNITUDES
 from tests.e2e.unseen import UNSEEN
 from tests.e2e.variations import VARIATIONS
@@ -25,7 +26,7 @@ def _both(first: Fault, second: Fault) -> Callable[[Bench], AbstractContextManag
     return inject
 
 
-_NAMED = {fault.name: fault for fault in chain(FAULTS, CAPTURED, DEVICES, UNSEEN, VARIATIONS, MAGNITUDES, CORNERS)}
+_NAMED = {fault.name: fault for fault in chain(FAULTS, CAPTURED, DEVICES, UNSEEN, VARIATIONS, MAGNITUDES, LIARS, CORNERS)}
 
 
 def _pair(deeper: str, other: str) -> Fault:

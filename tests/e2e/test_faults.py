@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-from agent.diagnose.graph import NO_TIME
 from tests.e2e.faultlab import BEGIN, END, EVERY, HEALTHY, PAGE, Trial, run, score
 from tests.netlab import available
 
@@ -34,18 +33,9 @@ def trials() -> dict[str, list[Trial]]:
     """One laboratory run for all that is asserted."""
     faults = [*EVERY, *HEALTHY * 20] if WHOLE else [fault for fault in (*EVERY, *HEALTHY) if fault.name in {*SAMPLE, *SITES}]
     found: dict[str, list[Trial]] = {}
-    for trial in map(repeated, run(faults)):
+    for trial in run(faults):
         found.setdefault(trial.fault.name, []).append(trial)
     return found
-
-
-def repeated(trial: Trial) -> Trial:
-    """The trial itself, or a later one where a busy machine left too little time to measure everything."""
-    for _ in range(3):
-        if trial.right or not any(check["detail"] == NO_TIME for check in trial.document.get("checks", ())):
-            break
-        (trial,) = run([trial.fault], workers=1)
-    return trial
 
 
 @pytest.mark.netlab

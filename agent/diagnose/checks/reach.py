@@ -81,14 +81,15 @@ async def _served(ground: Ground, uplink: Uplink) -> bool:
     await asyncio.sleep(ground.wait(PINGS_ALONE))
 
     async def visit(target: HttpTarget) -> HttpResult | None:
+        request = replace(_request(ground, uplink, target), url=target.url)
         try:
-            addresses = await names.resolve(urllib.parse.urlsplit(target.url).hostname or "", deadline=ground.wait(2.0))
-        except OSError:
+            async with asyncio.timeout(ground.wait(2.0)):  # as long as the knocks take
+                addresses = await names.resolve(urllib.parse.urlsplit(target.url).hostname or "")
+                if all(ground.is_near(address) for address in addresses):
+                    return None
+                return await fetch(request, clock=ground.machine.clock, environ={})
+        except OSError:  # a timeout is one
             return None
-        if all(ground.is_near(address) for address in addresses):
-            return None
-        request = replace(_request(ground, uplink, target), url=target.url, timeout=ground.wait(2.0))
-        return await fetch(request, clock=ground.machine.clock, environ={})
 
     visits = asyncio.gather(*(visit(target) for target in _targets(ground, uplink)))
     stranger, answers = await asyncio.gather(_stranger(ground, uplink), visits)
