@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ async def diagnose(
     findings = judge(results)
     site = settings.core.site
     facts = {name: str(getattr(site, name)) for name in ("province", "commune", "site", "name", "instance", "zone")}
+    facts["instance"] = facts["instance"] or platform.node()
     gateways = {uplink.gateway: uplink.name for uplink in reversed(uplinks) if uplink.gateway}
     history = remember(findings, running, started, translate, gateways)
     notes = [translate(note) for note in ground.notes]
