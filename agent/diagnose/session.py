@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ async def diagnose(
     findings = judge(results)
     site = settings.core.site
     facts = {name: str(getattr(site, name)) for name in ("province", "commune", "site", "name", "instance", "zone")}
+    facts["instance"] = facts["instance"] or platform.node()
     gateways = {uplink.gateway: uplink.name for uplink in reversed(uplinks) if uplink.gateway}
     history = remember(findings, running, started, translate, gateways)
     notes = [translate(note) for note in ground.notes]
