@@ -120,9 +120,9 @@ class Forward:
     async def _open(self) -> None:
         from agent.forward.intake import Intake  # noqa: PLC0415  SQLite, protobuf and cramjam only where something is sent
         from agent.forward.remote.client import Client  # noqa: PLC0415
-        from agent.forward.remote.ways import Ways  # noqa: PLC0415
         from agent.forward.remote.writer import RemoteWriter  # noqa: PLC0415
         from agent.forward.spool import Spool  # noqa: PLC0415
+        from agent.forward.ways import Ways  # noqa: PLC0415
 
         core = self._settings.core
         write = core.remote_write

@@ -22,15 +22,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
-
+from agent import __version__
+from agent.forward.connection import Connection, Reply
 from agent.forward.expositions import ExemplarOf, Sample, parse
 from agent.forward.intake import WAITS, Intake, describe, external_labels
 from agent.forward.packing import STALE
 from agent.forward.samples import Description, Exemplar
 from agent.forward.tls import client_context, judge_of_dates
-from agent.settings import BasicAuth, Core, ScrapeTarget, TlsClient
+from agent.forward.ways import Ways
+from agent.settings import Core, ScrapeTarget, TlsClient
 from agent.tasks import spawn
+from collectors.probe.proxy import basic
 
 if TYPE_CHECKING:
     from agent.clock import TrueClock
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 FIRST_WITHIN = 2.0
+REDIRECTS = 10
+REDIRECTING = frozenset({301, 302, 303, 307, 308})
 LAST_SCRAPE = 0.4
 """Seconds for the scrape at a stop of the agent, so that the end of its data is the end of its life."""
 _JUST_AFTER = 0.001
@@ -47,6 +51,10 @@ _LABEL = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 class ScrapeError(Exception):
     """The target could not be scraped; the message says why."""
+
+
+_FAILURES = (OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError, zlib.error, ScrapeError)
+"""What targets and networks do; LookupError is the parser's word for some nonsense."""
 
 
 class Target:
@@ -67,9 +75,11 @@ class Target:
         self._exemplars: dict[Description, tuple[ExemplarOf, float]] = {}
         self._last = float("-inf")
         self._told = False
-        self._trust: tuple[tuple[object, ...], ssl.SSLContext | bool] = ((), True)
+        self._connection = self._connect(settings.url)
+        self._context: ssl.SSLContext | None = None
+        self._made_with: tuple[object, ...] = ()
 
-    async def run(self, session: aiohttp.ClientSession) -> None:
+    async def run(self) -> None:
         """Scrape for ever, on a grid that is this target's own."""
         loop = asyncio.get_running_loop()
         interval = self._settings.interval
@@ -78,9 +88,9 @@ class Target:
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             due = max(due + interval, loop.time())
-            await self.scrape(session)
+            await self.scrape()
 
-    async def scrape(self, session: aiohttp.ClientSession) -> None:
+    async def scrape(self) -> None:
         """Scrape once and hand the result to the spool."""
         moment = max(self._clock.monotonic(), self._last + _JUST_AFTER)
         begin = time.perf_counter()
@@ -88,17 +98,11 @@ class Target:
         scraped = 0
         try:
             async with asyncio.timeout(self._settings.timeout):
-                samples = parse(*await self._get(session))
+                samples = parse(*await self._get())
             found, scraped = self._take(samples, moment)
             up = 1.0
             self._told = False
-        except (
-            aiohttp.ClientError,
-            OSError,
-            ValueError,
-            LookupError,
-            ScrapeError,
-        ) as error:  # LookupError: the parser, of nonsense
+        except _FAILURES as error:
             up = 0.0
             if not self._told:
                 self._told = True
@@ -117,42 +121,80 @@ class Target:
         self._intake.put(WAITS, moment, [*found.items(), *own, *((description, STALE) for description in gone)])
         self._seen, self._last = found, moment
 
-    async def _get(self, session: aiohttp.ClientSession) -> tuple[str, str]:
+    async def _get(self) -> tuple[str, str]:
+        """The page and its type; redirects are followed, without credentials where they lead to another host."""
         settings = self._settings
-        headers = {"Accept": ACCEPT, "X-Prometheus-Scrape-Timeout-Seconds": f"{settings.timeout:g}"}
-        auth = self._auth(settings.basic_auth)
-        async with session.get(settings.url, headers=headers, auth=auth, ssl=self._context()) as response:
-            if response.status != 200:
-                message = f"HTTP {response.status}"
-                raise ScrapeError(message)
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(65536):
-                body += chunk
-                if len(body) > settings.max_bytes:
-                    message = f"more than {int(settings.max_bytes)} bytes (max_bytes)"
-                    raise ScrapeError(message)
-            return body.decode("utf-8"), response.headers.get("Content-Type", "")
+        limit = int(settings.max_bytes)
+        headers = {
+            "User-Agent": f"commune-agent/{__version__}",
+            "Accept": ACCEPT,
+            "Accept-Encoding": "gzip",
+            "X-Prometheus-Scrape-Timeout-Seconds": f"{settings.timeout:g}",
+            **self._authorization(),
+        }
+        self._renew()
+        reply, url = await self._ask(self._connection, settings.url, headers), settings.url
+        for _ in range(REDIRECTS):
+            location = reply.head.get("location")
+            if reply.head.status not in REDIRECTING or location is None:
+                break
+            before, url = url, urllib.parse.urljoin(url, location)
+            if urllib.parse.urlsplit(url).netloc != urllib.parse.urlsplit(before).netloc:
+                headers.pop("Authorization", None)
+            elsewhere = self._connect(url)
+            try:
+                reply = await self._ask(elsewhere, url, headers)
+            finally:
+                await elsewhere.close()
+        if reply.head.status != 200:
+            message = f"HTTP {reply.head.status}"
+            raise ScrapeError(message)
+        body, whole = reply.body, reply.whole
+        if whole and reply.head.get("content-encoding") == "gzip":
+            unzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            body = unzip.decompress(body, limit + 1)
+            whole = len(body) <= limit
+        if not whole:
+            message = f"more than {limit} bytes (max_bytes)"
+            raise ScrapeError(message)
+        return body.decode("utf-8"), reply.head.get("content-type") or ""
 
-    def _context(self) -> ssl.SSLContext | bool:
-        """Made anew only when a file of it was, or when the clock came right or went wrong: a trust store is large."""
-        if not self._settings.url.startswith("https:"):
-            return True
+    def _connect(self, url: str) -> Connection:
+        return Connection(url, self._clock, Ways(tuple, self._clock.monotonic))
+
+    async def _ask(self, connection: Connection, url: str, headers: dict[str, str]) -> Reply:
         tls = self._settings.tls or TlsClient()
-        now = judge_of_dates(self._clock)
-        files = (self._file(name).stat().st_mtime_ns for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
-        wanted = (now is None, self._clock.base is None, *files)
-        if wanted != self._trust[0]:
-            self._trust = wanted, client_context(tls, self._file, now)
-        return self._trust[1]
 
-    def _auth(self, basic: BasicAuth | None) -> aiohttp.BasicAuth | None:
-        if basic is None:
-            return None
-        if basic.password is not None:
-            return aiohttp.BasicAuth(basic.username, str(basic.password), "utf-8")
-        return aiohttp.BasicAuth(
-            basic.username, self._file(basic.password_file or "").read_text(encoding="utf-8").strip(), "utf-8"
-        )
+        def trust() -> tuple[ssl.SSLContext, str]:
+            if self._context is None:
+                self._context = client_context(tls, self._file, judge_of_dates(self._clock))
+            return self._context, tls.server_name or urllib.parse.urlsplit(url).hostname or ""
+
+        settings = self._settings
+        return await connection.request("GET", headers, b"", trust=trust, within=settings.timeout, limit=int(settings.max_bytes))
+
+    def _renew(self) -> None:
+        """Trust is made anew only when a file of it was, or when the clock came right or went wrong: a store is large."""
+        tls = self._settings.tls or TlsClient()
+        files = (self._file(name).stat().st_mtime_ns for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
+        made_with = (judge_of_dates(self._clock) is None, self._clock.base is None, *files)
+        if made_with != self._made_with:
+            self._connection.drop()
+            self._made_with, self._context = made_with, None
+
+    def _authorization(self) -> dict[str, str]:
+        auth = self._settings.basic_auth
+        if auth is None:
+            return {}
+        if auth.password is not None:
+            password = str(auth.password)
+        else:
+            password = self._file(auth.password_file or "").read_text(encoding="utf-8").strip()
+        return {"Authorization": basic(auth.username, password)}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
 
     def _take(self, samples: Iterable[Sample], moment: float) -> tuple[dict[Description, float], int]:
         """Series with their values, and of how many samples they came: a series that is told twice counts twice."""
@@ -222,15 +264,13 @@ class Scraper:
         self._parts = file, clock, intake
         self._targets = self._make(core)
         self._tasks: list[asyncio.Task[None]] = []
-        self._session: aiohttp.ClientSession | None = None
 
     def _make(self, core: Core) -> list[Target]:
         return [Target(settings, core, *self._parts) for settings in core.scrape.targets]
 
     async def start(self) -> None:
         """Begin scraping."""
-        self._session = aiohttp.ClientSession(trust_env=True)
-        self._tasks = [spawn(target.run(self._session), f"scrape {target.instance}") for target in self._targets]
+        self._tasks = [spawn(target.run(), f"scrape {target.instance}") for target in self._targets]
 
     def exemplars(self) -> dict[Description, tuple[int, Exemplar]]:
         """As `Target.exemplars`, of all targets."""
@@ -249,18 +289,16 @@ class Scraper:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._session is None:
-            return
         if following is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SCRAPE):
-                    await asyncio.gather(*(target.scrape(self._session) for target in self._targets), return_exceptions=True)
+                    await asyncio.gather(*(target.scrape() for target in self._targets), return_exceptions=True)
         else:
             kept = [target.identity for target in self._make(following)]
             for target in self._targets:
                 if target.identity not in kept:
                     target.end()
-        await self._session.close()
+        await asyncio.gather(*(target.close() for target in self._targets))
 
 
 def _bare(url: str) -> str:

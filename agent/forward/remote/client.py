@@ -8,7 +8,6 @@ read anew for every request that needs them and never appear in a message.
 from __future__ import annotations
 
 import asyncio
-import base64
 import email.utils
 import enum
 import ssl
@@ -21,14 +20,15 @@ from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.clock import TrueClock
-from agent.forward.remote.connection import Connection, UnreachableError
+from agent.forward.connection import Connection, UnreachableError
 from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encoder
-from agent.forward.remote.ways import Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
 from agent.forward.tls import Now, client_context, judge_of_dates
+from agent.forward.ways import Ways
 from agent.settings import RemoteWriteSettings
 from collectors.machine import Clock
+from collectors.probe.proxy import basic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ LONGEST_RETRY_AFTER = 600.0
 SLOW, FAST = 4.0, 1.0
 SMALLEST_CHUNK = 500
 DETAIL = 300
+TEXT_LIMIT = 65536
 
 
 class Outcome(enum.Enum):
@@ -164,13 +165,15 @@ class Client:
             else:  # only the time is wanted, for which a certificate of any date may pass: no credentials
                 headers = {"User-Agent": _AGENT, _VERSION: HEADERS[self.version][_VERSION]}
             self._renew()
-            reply = await self._connection.request(method, headers, body, trust=self._trust, within=self._settings.timeout)
+            reply = await self._connection.request(
+                method, headers, body, trust=self._trust, within=self._settings.timeout, limit=TEXT_LIMIT
+            )
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             if isinstance(error, TimeoutError | UnreachableError | ConnectionError):
                 self._ways.failed()
             outcome = Outcome.HELD if isinstance(error, FileNotFoundError | PermissionError) else Outcome.AGAIN
             return Answer(outcome, detail=_say(error))
-        answer = judge(reply.head.status, dict(reply.head.fields), reply.text)
+        answer = judge(reply.head.status, dict(reply.head.fields), reply.body.decode("utf-8", "replace"))
         answer.sent, answer.received, answer.date = reply.sent, reply.received, reply.head.get("date")
         return answer
 
@@ -182,8 +185,7 @@ class Client:
         if settings.basic_auth is not None:
             auth = settings.basic_auth
             password = str(auth.password) if auth.password is not None else self._secret(auth.password_file or "")
-            pair = base64.b64encode(f"{auth.username}:{password}".encode()).decode()
-            return {"Authorization": f"Basic {pair}"}
+            return {"Authorization": basic(auth.username, password)}
         if settings.bearer_token is not None:
             return {"Authorization": f"Bearer {settings.bearer_token!s}"}
         if settings.bearer_token_file is not None:

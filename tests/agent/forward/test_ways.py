@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from agent.forward.remote import ways
-from agent.forward.remote.ways import LINUX_TCP_USER_TIMEOUT, TRY_FIRST_AGAIN, Remembering, Ways
+from agent.forward import ways
+from agent.forward.ways import LINUX_TCP_USER_TIMEOUT, TRY_FIRST_AGAIN, Remembering, Ways
 from collectors.model import Reason
 from collectors.probe.sockets import Fault
 

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to one receiver, kept open between requests (RFC 9112).
+"""One HTTP/1.1 connection to one server, kept open between requests (RFC 9112).
 
 Own code over asyncio's streams and what the http probe has, since aiohttp's client would be a quarter of the agent's
 memory. Proxies of the environment, the computer's lines (`ways`), one more try where the receiver had closed an idle
@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.forward.remote.ways import CONNECT_WITHIN, Remembering, Ways
+from agent.forward.ways import CONNECT_WITHIN, Remembering, Ways
 from agent.tasks import spawn
 from collectors.machine import Clock
 from collectors.probe.http_message import address, read_head
@@ -25,21 +25,31 @@ from collectors.wire.http1 import Head, parse_chunk_size
 
 KEEP_ALIVE = 300.0
 """Seconds for which an idle connection is used again."""
-TEXT_LIMIT = 65536
 HEAD_LIMIT = 65536
 CLOSE_WITHIN = 0.3
 
 
+Trust = Callable[[], tuple[ssl.SSLContext, str]]
+"""The context for a new TLS connection, and the name to verify."""
+
+
 class UnreachableError(OSError):
-    """There is no connection to the receiver; the message says where it failed."""
+    """There is no connection to the server; the message says where it failed."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: its head, the first of its text, and the moments (Clock.monotonic) of asking and of its head."""
+    """An answer.
+
+    Attributes:
+        body: all of it where it is `whole`, else the first of it.
+        sent: when it was asked for, Clock.monotonic.
+        received: when its head was there.
+    """
 
     head: Head
-    text: str
+    body: bytes
+    whole: bool
     sent: float
     received: float
 
@@ -56,7 +66,7 @@ class Connection:
     """Asks one URL.
 
     Args:
-        url: of the receiver, http or https.
+        url: http or https.
         clock: the agent's.
         ways: the computer's lines to choose from.
     """
@@ -74,17 +84,19 @@ class Connection:
         headers: Mapping[str, str],
         body: bytes,
         *,
-        trust: Callable[[], tuple[ssl.SSLContext, str]],
+        trust: Trust,
         within: float,
+        limit: int,
     ) -> Reply:
         """One exchange.
 
         Args:
-            method: POST, or HEAD without a body.
+            method: POST, or GET and HEAD without a body.
             headers: beside Host and Content-Length.
             body: what is sent.
             trust: the context and the name to verify for a new TLS connection.
             within: seconds for everything together.
+            limit: octets of the answer's body that are of interest.
 
         Raises:
             UnreachableError: no connection.
@@ -94,11 +106,11 @@ class Connection:
         async with asyncio.timeout(within):
             again = self._usable()
             try:
-                return await self._exchange(method, headers, body, trust)
+                return await self._exchange(method, headers, body, trust, limit)
             except (EOFError, ConnectionError):
                 if not again:  # a new connection broke: that is no matter of having been idle
                     raise
-                return await self._exchange(method, headers, body, trust)
+                return await self._exchange(method, headers, body, trust, limit)
 
     def drop(self) -> None:
         """Close the connection in the background; the next request opens a new one."""
@@ -123,9 +135,7 @@ class Connection:
             return False
         return True
 
-    async def _exchange(
-        self, method: str, headers: Mapping[str, str], body: bytes, trust: Callable[[], tuple[ssl.SSLContext, str]]
-    ) -> Reply:
+    async def _exchange(self, method: str, headers: Mapping[str, str], body: bytes, trust: Trust, limit: int) -> Reply:
         proxy = proxy_for(self._url, os.environ)
         request = self._render(method, headers, body, proxy)
         if not self._usable():
@@ -138,15 +148,16 @@ class Connection:
             kept.writer.write(request)  # the answer may come before all of it is sent, so that nobody waits for that
             head = await read_head(kept.reader)
             received = kept.used = self._clock.monotonic()
-            text, whole = (b"", True) if method == "HEAD" else await _text(kept.reader, head)
+            found, whole = (b"", True) if method == "HEAD" else await _body(kept.reader, head, limit)
         except BaseException:
             kept.writer.transport.abort()
             self._kept = None
             raise
         early = kept.writer.transport.get_write_buffer_size() > 0  # it may never take the rest
-        if early or not whole or (head.get("connection") or "").lower() == "close":
+        endless = not head.is_chunked and head.length is None
+        if early or endless or not whole or (head.get("connection") or "").lower() == "close":
             self.drop()
-        return Reply(head, text.decode("utf-8", "replace"), sent, received)
+        return Reply(head, found, whole, sent, received)
 
     def _render(self, method: str, headers: Mapping[str, str], body: bytes, proxy: Proxy | None) -> bytes:
         authority, target = address(self._url, self._host)
@@ -163,7 +174,7 @@ class Connection:
     def _host(self) -> str:
         return (self._url.hostname or "").encode("idna").decode("ascii")
 
-    async def _open(self, proxy: Proxy | None, trust: Callable[[], tuple[ssl.SSLContext, str]]) -> _Kept:
+    async def _open(self, proxy: Proxy | None, trust: Trust) -> _Kept:
         secure = self._url.scheme == "https"
         context, name = trust() if secure else (None, None)
         port = self._url.port or (443 if secure else 80)
@@ -203,18 +214,20 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def _text(reader: asyncio.StreamReader, head: Head) -> tuple[bytes, bool]:
-    """The body, or the first of it, and whether that was all, so that the connection can be used again."""
-    if not head.is_chunked:
-        length = head.length
-        if length is None or length > TEXT_LIMIT:
-            return await reader.read(TEXT_LIMIT), False
+async def _body(reader: asyncio.StreamReader, head: Head, limit: int) -> tuple[bytes, bool]:
+    """The body, or the first of it, and whether that was all."""
+    found = bytearray()
+    if head.is_chunked:
+        while size := parse_chunk_size(await reader.readline()):
+            if len(found) + size > limit:
+                return bytes(found), False
+            found += (await reader.readexactly(size + 2))[:-2]
+        while (await reader.readline()).strip():
+            pass  # trailers
+        return bytes(found), True
+    length = head.length
+    if length is not None and length <= limit:
         return await reader.readexactly(length), True
-    text = b""
-    while size := parse_chunk_size(await reader.readline()):
-        if len(text) + size > TEXT_LIMIT:
-            return text, False
-        text += (await reader.readexactly(size + 2))[:-2]
-    while (await reader.readline()).strip():
-        pass  # trailers
-    return text, True
+    while len(found) <= limit and (part := await reader.read(limit + 1 - len(found))):
+        found += part
+    return bytes(found[:limit]), len(found) <= limit

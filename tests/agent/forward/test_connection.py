@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from agent.forward.remote.connection import TEXT_LIMIT, Connection, Reply, UnreachableError
-from agent.forward.remote.ways import Ways
+from agent.forward.connection import Connection, Reply, UnreachableError
+from agent.forward.ways import Ways
 from collectors.machine import SystemClock
 from tests.receivers.servers import free_port
 
+LIMIT = 65536
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -70,14 +71,14 @@ def no_tls() -> tuple[ssl.SSLContext, str]:
 
 
 async def ask(connection: Connection, method: str = "POST", body: bytes = b"body", **headers: str) -> Reply:
-    return await connection.request(method, headers, body, trust=no_tls, within=2.0)
+    return await connection.request(method, headers, body, trust=no_tls, within=2.0, limit=LIMIT)
 
 
 async def test_requests_share_a_connection_and_say_what_they_must() -> None:
     async with served(Server()) as server:
         connection = to(server, "/write?tenant=a b")
         for _ in range(3):
-            assert (await ask(connection, Name="value")).text == "ok"
+            assert (await ask(connection, Name="value")).body == b"ok"
         assert server.connections == 1
         await connection.close()
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -101,7 +102,7 @@ async def test_requests_share_a_connection_and_say_what_they_must() -> None:
             True,
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: Close\r\n\r\nok", "ok", False),
-        (b"HTTP/1.1 400 Bad\r\nContent-Length: 99999\r\n\r\n" + b"x" * 99999, "x" * TEXT_LIMIT, False),
+        (b"HTTP/1.1 400 Bad\r\nContent-Length: 99999\r\n\r\n" + b"x" * 99999, "x" * LIMIT, False),
     ],
 )
 async def test_answers_in_all_their_forms(answer: bytes, text: str, *, kept: bool) -> None:
@@ -109,7 +110,7 @@ async def test_answers_in_all_their_forms(answer: bytes, text: str, *, kept: boo
     async with served(Server([answer])) as server:
         connection = to(server)
         for _ in range(2):
-            assert text.startswith((await ask(connection)).text)
+            assert (await ask(connection)).body == text.encode()
         assert server.connections == (1 if kept else 2)
         await connection.close()
 
@@ -128,7 +129,7 @@ async def test_a_connection_that_ended_while_idle_costs_nothing_and_a_new_one_th
     async with served(Server(hang_up=True)) as server:
         connection = to(server)
         for _ in range(3):
-            assert (await ask(connection)).text == "ok"
+            assert (await ask(connection)).body == b"ok"
         assert server.connections == 3
         server.answers = [b""]
         with pytest.raises(EOFError):
@@ -146,7 +147,7 @@ async def test_what_is_no_answer_is_told_and_nothing_of_it_meets_the_next_reques
         connection = to(server)
         with pytest.raises((ValueError, EOFError)):
             await ask(connection)
-        assert (await ask(connection)).text == "ok"
+        assert (await ask(connection)).body == b"ok"
         await connection.close()
 
 
@@ -154,7 +155,7 @@ async def test_who_never_answers_is_not_waited_for() -> None:
     async with served(Server([b"HTTP/1.1 200"])) as server:
         connection = to(server)
         with pytest.raises(TimeoutError):
-            await connection.request("POST", {}, b"", trust=no_tls, within=0.3)
+            await connection.request("POST", {}, b"", trust=no_tls, within=0.3, limit=LIMIT)
         await connection.close()
 
 
@@ -228,9 +229,9 @@ async def test_tls_through_a_proxy_that_asks_for_a_password(tmp_path: Path, monk
         for user, works in (("u:p@", True), ("", False)):
             monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{port}")
             connection = Connection("https://metrics.example/write", SystemClock(), Ways(tuple, lambda: 0.0))
-            exchange = connection.request("POST", {}, b"", trust=lambda: (trusting, "metrics.example"), within=3.0)
+            exchange = connection.request("POST", {}, b"", trust=lambda: (trusting, "metrics.example"), within=3.0, limit=LIMIT)
             if works:
-                assert (await exchange).text == "ok"
+                assert (await exchange).body == b"ok"
             else:
                 with pytest.raises(UnreachableError, match="407"):
                     await exchange
