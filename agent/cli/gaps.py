@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 
 from agent.cli.local import BASE, client_of, config_option, directory_of
-from agent.cli.speech import N_
 from agent.forward import gaps
 from agent.forward.gaps import Gap
 from agent.locale import LANGUAGES, N_, choose, translator

@@ -156,6 +156,9 @@ def import_(
     settings = RemoteWriteSettings(url=url, basic_auth=basic, bearer_token_file=bearer_token_file, tls=TlsClient(ca_file=ca_file))
     try:
         accepted, rejected, trouble = asyncio.run(_import(file, settings))
+    except sqlite3.OperationalError as error:
+        click.echo(f"{file} must be on a disk that can be written, since what arrives is taken out of it: {error}", err=True)
+        sys.exit(2)
     except sqlite3.Error as error:
         click.echo(_("{file} is no file of agent spool export: {error}").format(file=file, error=error), err=True)
         sys.exit(2)

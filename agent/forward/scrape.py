@@ -95,7 +95,7 @@ class Target:
             found, scraped = self._take(samples, moment)
             up = 1.0
             self._told = False
-        except (OSError, ValueError, LookupError, ScrapeError) as error:  # LookupError: the parser, of nonsense
+        except (OSError, ValueError, LookupError, zlib.error, ScrapeError) as error:  # LookupError: the parser, of nonsense
             up = 0.0
             if not self._told:
                 self._told = True
@@ -122,12 +122,20 @@ class Target:
             headers = {
                 "User-Agent": f"commune-agent/{__version__}",
                 "Accept": ACCEPT,
+                "Accept-Encoding": "gzip",
                 "X-Prometheus-Scrape-Timeout-Seconds": f"{settings.timeout:g}",
             }
             if settings.basic_auth is not None and url[:2] == home[:2]:
                 headers |= authorization(settings.basic_auth, self._file)
             limit = int(settings.max_bytes)
-            reply = await self._http.request("GET", url.geturl(), headers, context=self._context(url.scheme), limit=limit)
+            reply = await self._http.request(
+                "GET",
+                url.geturl(),
+                headers,
+                context=self._context(url.scheme),
+                server_name=settings.tls.server_name if settings.tls is not None else None,
+                limit=limit,
+            )
             location = reply.head.get("location")
             if reply.status not in _REDIRECTED or location is None:
                 break
@@ -135,10 +143,13 @@ class Target:
         if reply.status != 200:
             message = f"HTTP {reply.status}"
             raise ScrapeError(message)
-        if reply.cut:
+        body = reply.body
+        if reply.head.get("content-encoding") == "gzip" and not reply.cut:
+            body = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(body, limit + 1)
+        if reply.cut or len(body) > limit:
             message = f"more than {limit} bytes (max_bytes)"
             raise ScrapeError(message)
-        return reply.body.decode("utf-8"), reply.head.get("content-type") or ""
+        return body.decode("utf-8"), reply.head.get("content-type") or ""
 
     def _context(self, scheme: str) -> ssl.SSLContext | None:
         """Made anew only when a file of it was, or when the clock came right or went wrong: a trust store is large."""

@@ -116,6 +116,7 @@ def main() -> None:
     if sys.argv[1] == "--inside":
         sys.exit(asyncio.run(inside(*sys.argv[2:])))
     directory = Path(sys.argv[1]).resolve()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and the suites stop senders by it
     results = [run(directory, version, sys.argv[2:]) for version in SUITES]
     sys.exit(0 if all(results) else 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -138,6 +139,21 @@ async def test_bad_files_are_said(tmp_path: Path, site: tuple[Path, Path]) -> No
     assert nowhere.exit_code == 2
     assert "everything stays in the spool" in nowhere.output
     assert "2000 samples" in (await run("spool", "export", "-c", str(site[0]), str(tmp_path / "stick.db"))).output
+
+
+async def test_a_stick_that_cannot_be_written_is_said(tmp_path: Path, site: tuple[Path, Path]) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", stick], capture_output=True, check=False).returncode:  # noqa: ASYNC221  at once
+        pytest.skip("mounting needs root")
+    try:
+        await run("spool", "export", "-c", str(site[0]), str(stick / "site.db"))
+        subprocess.run(["mount", "-o", "remount,ro", stick], check=True)  # noqa: ASYNC221  at once
+        refused = await run("spool", "import", str(stick / "site.db"), "--url", "http://127.0.0.1:1/")
+        assert refused.exit_code == 2
+        assert "must be on a disk that can be written" in refused.output
+    finally:
+        subprocess.run(["umount", "-l", stick], check=False)  # noqa: ASYNC221  at once
 
 
 async def test_a_running_agent_exports_and_tells_its_gaps(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gzip
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,6 @@ import pytest
 from aiohttp import web
 
 from agent.settings import BasicAuth, Core, ScrapeSettings, ScrapeTarget
-from collectors.site import Secret
 from collectors.wire.units import Duration, Size
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import free_port
@@ -53,27 +53,30 @@ class Exporter:
         self.kind = "text/plain; version=0.0.4"
         self.status = 200
         self.delay = 0.0
-        self.moved: str | None = None
+        self.encoding = ""
+        self.leads_to = ""
         self.heads: list[dict[str, str]] = []
         self.port = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         self.heads.append(dict(request.headers))
         await asyncio.sleep(self.delay)
-        if self.moved is not None:
-            raise web.HTTPFound(self.moved)
-        return web.Response(status=self.status, body=self.body.encode(), headers={"Content-Type": self.kind})
+        if self.leads_to and request.path == "/metrics":
+            return web.Response(status=301, headers={"Location": self.leads_to})
+        headers = {"Content-Type": self.kind, **({"Content-Encoding": self.encoding} if self.encoding else {})}
+        body = gzip.compress(self.body.encode()) if self.encoding else self.body.encode()
+        return web.Response(status=self.status, body=body, headers=headers)
 
 
 @asynccontextmanager
 async def scraped(tmp_path: Path, receiver: Strict, **limits: object) -> AsyncIterator[tuple[Exporter, SiteUnderTest]]:
     exporter = Exporter()
     app = web.Application()
-    app.router.add_get("/metrics", exporter.handle)
+    app.router.add_get("/{tail:metrics/?}", exporter.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     exporter.port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", exporter.port).start()
+    await web.TCPSite(runner, "localhost", exporter.port).start()
     target = ScrapeTarget(
         job="app",
         url=f"http://127.0.0.1:{exporter.port}/metrics",
@@ -128,23 +131,6 @@ async def test_series_get_job_and_instance_and_keep_theirs_under_another_name(tm
     assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
 
 
-async def test_redirects_are_followed_and_a_password_goes_to_the_same_place_alone(tmp_path: Path) -> None:
-    elsewhere = Exporter()
-    basic = BasicAuth(username="u", password=Secret("p"))
-    async with strict() as receiver, scraped(tmp_path, receiver, basic_auth=basic) as (exporter, _):
-        app = web.Application()
-        app.router.add_get("/metrics", elsewhere.handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        elsewhere.port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", elsewhere.port).start()
-        exporter.moved = f"http://127.0.0.1:{elsewhere.port}/metrics"
-        await until(lambda: bool(elsewhere.heads), 8)
-        await runner.cleanup()
-    assert exporter.heads[-1]["Authorization"] == "Basic dTpw"
-    assert "Authorization" not in elsewhere.heads[-1]
-
-
 async def test_openmetrics(tmp_path: Path) -> None:
     async with strict() as receiver, scraped(tmp_path, receiver) as (exporter, _):
         exporter.body, exporter.kind = (
@@ -158,6 +144,26 @@ async def test_openmetrics(tmp_path: Path) -> None:
         begun = {dict(key)["__name__"]: moment for key, moment in receiver.created.items()}
         assert begun["jobs_total"] == 1_600_000_000_000
         assert not [key for key in receiver.samples if dict(key)["__name__"] == "jobs_created"]
+
+
+async def test_pages_may_be_compressed_and_limits_hold_for_what_comes_of_them(tmp_path: Path) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver, max_bytes=Size(5000)) as (exporter, _):
+        exporter.encoding = "gzip"
+        await until(lambda: any(dict(key)["__name__"] == "plain" for key in receiver.samples), 8)
+        assert exporter.heads[0]["Accept-Encoding"] == "gzip"
+        exporter.body = TEXT + "x 1\n" * 5000
+        await until(lambda: last(receiver, "up") == 0, 8)
+
+
+async def test_redirects_are_followed_and_credentials_stay_at_home(tmp_path: Path) -> None:
+    (tmp_path / "word").write_text("secret\n")
+    auth = BasicAuth(username="u", password_file=str(tmp_path / "word"))
+    async with strict() as receiver, scraped(tmp_path, receiver, basic_auth=auth) as (exporter, _):
+        exporter.leads_to = f"http://localhost:{exporter.port}/metrics/"
+        await until(lambda: any(dict(key)["__name__"] == "plain" for key in receiver.samples), 8)
+        assert last(receiver, "up", instance=f"127.0.0.1:{exporter.port}") == 1
+        heads = {head["Host"].partition(":")[0]: head.get("Authorization") for head in exporter.heads[-2:]}
+        assert heads == {"127.0.0.1": "Basic dTpzZWNyZXQ=", "localhost": None}
 
 
 async def test_names_that_collide_and_samples_that_come_twice_are_as_prometheus_has_them(tmp_path: Path) -> None:
