@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import ssl
+import sys
 import urllib.parse
 import zlib
 from collections.abc import Awaitable, Callable
@@ -116,6 +117,8 @@ class HttpServer:
         Raises:
             OSError, NotImplementedError: it cannot be made.
         """
+        if sys.platform == "win32":
+            raise NotImplementedError
         self._server = await asyncio.start_unix_server(self._connected, path, limit=HEAD_LIMIT)
 
     async def stop(self, within: float) -> None:
