@@ -49,7 +49,7 @@ MOS = gauge("commune_ping_mos", "Estimated conversational quality, 1 to 4.5 (ITU
 FOREIGN = counter("commune_ping_foreign_packets_total", "ICMP packets on the agent's sockets that answer no probe of its own.")
 METRICS = (TARGET_INFO, SENT, RECEIVED, ERRORS, RTT, JITTER, UP, MOS, FOREIGN)
 
-BEACONS = ("1.1.1.1", "8.8.8.8")
+BEACONS = {4: ("1.1.1.1", "8.8.8.8"), 6: ("2606:4700:4700::1111", "2001:4860:4860::8888")}
 """What is pinged beyond the gateway when nothing is configured: public resolvers that answer ICMP everywhere."""
 READING_INTERVAL = 10.0
 MOS_SECONDS = 60.0
@@ -251,7 +251,8 @@ def default_aims(context: Context) -> list[Aim]:
     for uplink in context.uplinks:
         named = [("gateway", uplink.gateway), ("gateway6", _second_gateway(context, uplink))]
         if context.site.role != "sensor":
-            beacons = uplink.settings.beacons or (() if uplink.settings.kind == "tslcd" else BEACONS)
+            family = 6 if ":" in (uplink.gateway or "") else 4  # the gateway is IPv4's where there is one
+            beacons = uplink.settings.beacons or (() if uplink.settings.kind == "tslcd" else BEACONS[family])
             named += [(beacon, beacon) for beacon in beacons]
         for name, host in named:
             if host is not None:

@@ -16,7 +16,7 @@ from collectors.probe.filesystems import Filesystems
 from collectors.probe.icmp import Pinger
 from collectors.site import Context, Uplink
 
-DEFAULT_BEACONS: Mapping[int, tuple[str, ...]] = {4: ping.BEACONS, 6: ("2606:4700:4700::1111", "2001:4860:4860::8888")}
+DEFAULT_BEACONS: Mapping[int, tuple[str, ...]] = ping.BEACONS
 """Who is asked whether a line carries anything, by IP version, when the configuration names nobody."""
 
 NO_RESOLVER = "127.0.0.1"

@@ -52,6 +52,15 @@ def test_nothing_configured_gateway_and_beacons() -> None:
     ]
 
 
+def test_nothing_configured_and_ipv6_alone() -> None:
+    where = context(ETH6, uplinks=(up(Link(name="eth0"), "eth0", "fe80::1%eth0"),))
+    assert aims(PingSettings(), where) == [
+        ("gateway", "fe80::1%eth0", "eth0", "eth0"),
+        ("2606:4700:4700::1111", "2606:4700:4700::1111", "eth0", "eth0"),
+        ("2001:4860:4860::8888", "2001:4860:4860::8888", "eth0", "eth0"),
+    ]
+
+
 def test_nothing_configured_several_uplinks() -> None:
     beacons = Link(name="tslcd", kind="tslcd", beacons=("10.0.0.10",))
     where = context(
