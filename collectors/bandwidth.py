@@ -274,7 +274,7 @@ class BandwidthCollector(Collector):
         moved = booked
         try:
             result = await self._watched(direction, Limits(seconds_, octets))
-            moved = int(result.moved * WIRE_OVERHEAD)
+            moved = result.carried
         finally:
             budget.learn(self.target, moved - booked)
             budget.book(moved - booked, begun)

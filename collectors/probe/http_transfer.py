@@ -44,14 +44,18 @@ async def download(url: str, limits: Limits, *, clock: Clock, interface: str | N
                         fault = Fault(Reason.STATUS, f"{url}: status {response.status}")
                         break
                     before = total
-                    async with asyncio.timeout(max(0.01, limits.seconds - meter.seconds)):
-                        while total < limits.octets and (data := await response.content.read(min(CHUNK, limits.octets - total))):
-                            if not total:
-                                meter = Meter(clock)  # the time until the first octet is no transfer
-                                meter.sample(0)
-                            total += len(data)
-                            meter.sample(total)
-                    tcp = tcp_info(web.channel)
+                    try:
+                        async with asyncio.timeout(max(0.01, limits.seconds - meter.seconds)):
+                            while total < limits.octets and (
+                                data := await response.content.read(min(CHUNK, limits.octets - total))
+                            ):
+                                if not total:
+                                    meter = Meter(clock)  # the time until the first octet is no transfer
+                                    meter.sample(0)
+                                total += len(data)
+                                meter.sample(total)
+                    finally:
+                        tcp = tcp_info(web.channel)
                     if total == before:
                         fault = Fault(Reason.MALFORMED, f"{url} is empty; give a file of some megabytes")
                         break
@@ -62,7 +66,8 @@ async def download(url: str, limits: Limits, *, clock: Clock, interface: str | N
                 fault = fault_of(error, url)
         except (aiohttp.ClientError, OSError) as error:
             fault = fault_of(error, url)
-    return Transfer(None if fault else meter.rate(), arrived(total, tcp), fault, tcp)
+    rate = None if fault else meter.rate()
+    return Transfer(rate, arrived(total, tcp, rate if total < limits.octets else None), fault, tcp)
 
 
 async def upload(url: str, limits: Limits, *, clock: Clock, interface: str | None = None) -> Transfer:

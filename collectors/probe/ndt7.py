@@ -154,5 +154,5 @@ async def _test(
     rate = run.meter.rate() if run.fault is None else None
     if rate is None and run.fault is None:
         run.fault = Fault(Reason.MALFORMED, f"{url.partition('?')[0]}: the {test} moved nothing")
-    moved = arrived(run.moved, tcp) if test == "download" else run.moved
+    moved = arrived(run.moved, tcp, rate) if test == "download" else run.moved
     return Transfer(rate, moved, run.fault, tcp, run.server)

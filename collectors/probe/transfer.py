@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from collectors.machine import Clock
 from collectors.probe.sockets import Fault
-from collectors.wire.tcpinfo import LENGTH, TCP_INFO, TcpInfo, parse_tcp_info
+from collectors.wire.tcpinfo import HEADERS, LENGTH, TCP_INFO, TcpInfo, parse_tcp_info
 
 RAMP_SECONDS = 2.0
 RAMP_SHARE = 0.25
@@ -45,6 +45,14 @@ class Transfer:
     fault: Fault | None = None
     tcp: TcpInfo | None = None
     server: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def carried(self) -> int:
+        """Octets on the wire: by payload, or more where the kernel counted more, since a full queue makes segments travel twice."""
+        tcp, counted = self.tcp, 0
+        if tcp is not None and tcp.bytes_sent is not None:
+            counted = (tcp.bytes_received or 0) + tcp.bytes_sent + HEADERS * (tcp.segments_in + tcp.segments_out)
+        return max(int(self.moved * WIRE_OVERHEAD), counted)
 
 
 class Meter:
@@ -102,6 +110,11 @@ def acknowledged(channel: socket.socket | None, handed_over: Callable[[], int]) 
     return handed_over() if info is None or info.delivered is None else info.delivered
 
 
-def arrived(taken: int, info: TcpInfo | None) -> int:
-    """Octets that came in on a connection: those taken from it, or more where the kernel holds what nobody read."""
-    return max(taken, info.bytes_received or 0) if info is not None else taken
+def arrived(taken: int, info: TcpInfo | None, cut_at: float | None = None) -> int:
+    """Octets that came in on a connection: those taken from it, or more where the kernel holds what nobody read.
+
+    Where we closed it while the peer sent at `cut_at` octets per second, what was on its way comes in too: a round trip's worth.
+    """
+    if info is None:
+        return taken
+    return max(taken, info.bytes_received or 0) + int((cut_at or 0.0) * max(info.rtt, info.receive_rtt))

@@ -23,8 +23,6 @@ WINDOW_LOOKS = 5
 """Looks that a judgement spans, 2 s: what a queue lets through in bursts is not taken for other people's traffic."""
 STRIKES = 2
 """Judgements in a row that must agree."""
-HEADERS = 66
-"""Octets of a segment besides its payload: Ethernet 14, IPv4 20, TCP with time stamps 32."""
 _NETLINK_SOCK_DIAG = 4
 _BUFFER = 1 << 16
 
@@ -72,12 +70,10 @@ class Own:
             if found is None:
                 return None
             for one in found:
-                info = one.info
-                if info.bytes_sent is None:
+                carried = one.info.carried
+                if carried is None:
                     return None
-                # Segments, since what arrives behind a gap is on the line but not yet received for TCP.
-                into = max(info.data_segments_in * info.segment_in, info.bytes_received or 0) + HEADERS * info.segments_in
-                out = info.bytes_sent + HEADERS * info.segments_out
+                into, out = carried
                 before = self._seen.get(one.cookie, (0, 0))
                 self._seen[one.cookie] = max(before[0], into), max(before[1], out)
         return sum(into for into, _ in self._seen.values()), sum(out for _, out in self._seen.values())

@@ -16,6 +16,8 @@ _SEGMENTS_AT = 136
 _DATA_SEGMENTS_IN_AT = 152
 _SENT_AT = 200
 _MICRO = 1e-6
+HEADERS = 66
+"""Octets of a segment besides its payload: Ethernet 14, IPv4 20, TCP with time stamps 32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class TcpInfo:
         bytes_sent: payload bytes given to the line, those sent again included.
         segments_out, segments_in, data_segments_in: segments of any kind, and those with payload.
         segment_in: payload bytes of the peer's segments, as the kernel believes.
+        receive_rtt: round trip in seconds as who receives sees it, 0 where nothing has come in.
     """
 
     rtt: float
@@ -47,11 +50,21 @@ class TcpInfo:
     segments_in: int = 0
     data_segments_in: int = 0
     segment_in: int = 0
+    receive_rtt: float = 0.0
 
     @property
     def delivered(self) -> int | None:
         """Payload bytes that have arrived, those behind a gap included: confirmations alone jump when a gap closes."""
         return None if self.bytes_acked is None else self.bytes_acked + self.sacked
+
+    @property
+    def carried(self) -> tuple[int, int] | None:
+        """Octets on the wire, received and sent, with headers and what was sent again; None where the kernel is too old to tell."""
+        if self.bytes_sent is None:
+            return None
+        # Segments, since what arrives behind a gap is on the line but not yet received for TCP.
+        into = max(self.data_segments_in * self.segment_in, self.bytes_received or 0) + HEADERS * self.segments_in
+        return into, self.bytes_sent + HEADERS * self.segments_out
 
 
 def parse_tcp_info(data: bytes) -> TcpInfo | None:
@@ -85,4 +98,5 @@ def parse_tcp_info(data: bytes) -> TcpInfo | None:
         into,
         data_in,
         words[3],
+        words[21] * _MICRO,
     )

@@ -50,19 +50,13 @@ class Clock(SystemClock):
         return self.now
 
 
-@pytest.fixture(autouse=True)
-def _no_real_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until a slot the simulated clock is moved on; a real one waits."""
-    real = BandwidthCollector._until
+class Stepping(BandwidthCollector):
+    """Moves the simulated clock on to a slot instead of waiting for it."""
 
-    async def until(collector: BandwidthCollector, slot: float) -> None:
-        clock = collector._context.machine.clock
-        if isinstance(clock, Clock):
-            clock.now = max(clock.now, slot)
-        else:
-            await real(collector, slot)
-
-    monkeypatch.setattr(BandwidthCollector, "_until", until)
+    async def _until(self, slot: float) -> None:
+        clock = self._context.machine.clock
+        assert isinstance(clock, Clock)
+        clock.now = max(clock.now, slot)
 
 
 def context(
@@ -107,7 +101,7 @@ def spent(reading: Reading) -> float:
 
 async def day(where: Context, clock: Clock, config: BandwidthSettings, hours: float = 24.0) -> list[tuple[float, Reading]]:
     """One look each minute of a simulated day; the readings that moved bytes or named a reason, with their moments."""
-    (collector,) = build(config, where)
+    collector = Stepping(0, config, where)
     await collector.start(lambda _: None)
     found = []
     for _ in range(int(hours * 60)):
@@ -192,7 +186,7 @@ async def test_the_communes_of_a_province_take_turns(monkeypatch: pytest.MonkeyP
     for number, commune in enumerate(LAM_DONG.split()):
         clock = Clock(MONDAY + datetime.timedelta(seconds=number * 0.48))
         where = Context(Machine(clock=clock), Site(province="lam-dong", commune=commune), Surroundings(), ())
-        (collector,) = build(config, where)
+        collector = Stepping(0, config, where)
         await collector.start(lambda _: None)
         for minute in range(1440):
             clock.now = MONDAY.timestamp() + number * 0.48 + 60 * minute
@@ -295,6 +289,24 @@ async def measure_line(mbit: float, method: Literal["http", "iperf3", "ndt7"], i
     return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail}
 
 
+async def spend_a_day(method: Literal["http", "iperf3", "ndt7"], octets: int) -> dict[str, Any]:
+    """A simulated day of tests every hour from seven to twelve, over a real line."""
+    url = {"http": f"http://{HUB}/big", "iperf3": HUB, "ndt7": f"ws://{HUB}:8080"}[method]
+    target = BandwidthTarget(name="hub", method=method, url=url, upload_url=f"http://{HUB}/up", link="internet")
+    config = BandwidthSettings(
+        targets=(target,),
+        hours="07:00-12:00",
+        interval=Duration(3600),
+        max_bytes_per_day=Size(octets),
+        skip_above_utilization=1.0,
+    )
+    clock = Clock(MONDAY)
+    surroundings = Surroundings((Route(4, "eth0", "192.168.1.1", 100),), (), (Interface("eth0", ("192.168.1.10/24",)),))
+    where = Context(Machine(clock=clock), SITE, surroundings, (Uplink(Link(name="internet"), "eth0", "192.168.1.1"),))
+    runs = await day(where, clock, config)
+    return {"reasons": [reading.reason for _, reading in runs], "spent": sum(spent(reading) for _, reading in runs)}
+
+
 def values(text: str) -> dict[str, float]:
     rows = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name.partition("{")[0].removeprefix("commune_bandwidth_"): float(value) for name, value in rows}
@@ -395,6 +407,26 @@ def test_ends_when_others_begin_to_use_the_line(site: LabSite, method: str) -> N
     assert moved < 0.9 * 8.0 * 20e6 / 8, "a whole test moves more"
     spent = values(found["text"])["spent_bytes_total"]
     assert 0.7 * moved < spent < 1.4 * moved + 200_000
+
+
+@pytest.mark.slow
+@needs_lab
+@pytest.mark.parametrize("latency", [0.05, 0.4])
+@pytest.mark.parametrize("method", ["http", "iperf3", "ndt7"])
+def test_a_days_bytes_as_the_kernel_counts_them_are_within_the_budget(site: LabSite, method: str, latency: float) -> None:
+    """Everything to and from the hub: headers, acknowledgements, pings, what still arrives after the end."""
+    budget = 60 << 20
+    with (
+        site.line.rate(50e6, latency=latency),
+        site.pc.count(f"ip daddr {HUB}", "output") as sent,
+        site.pc.count(f"ip saddr {HUB}", "input") as received,
+    ):
+        found = inside(site.pc, spend_a_day, method, budget, timeout=240.0)
+        moved = sent.read().bytes + received.read().bytes
+    sys.stdout.write(f"\n| {method} | {latency} | {budget} | {moved} | {found['spent']:.0f} | {moved / budget:.3f} |")
+    assert found["reasons"] == [None] * 5, found
+    assert 0.5 * budget < moved <= budget
+    assert moved <= 1.05 * found["spent"], "what was on the line is booked"
 
 
 async def measure_by(method: Literal["http", "iperf3", "ndt7"], interface: str, address: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 
 import pytest
@@ -35,13 +36,28 @@ def test_a_real_connection() -> None:
     assert 0 <= sender.min_rtt <= sender.rtt
     assert sender.retransmits == 0
     assert sender.mtu > 1000
+    assert sender.carried is not None
+    assert receiver.carried is not None
+    into, out = sender.carried
+    assert 12345 + 66 <= out < 12345 + 66 * 20
+    assert 77 + 66 <= into < 77 + 66 * 20
+    assert receiver.carried[0] >= 12345 + 66
 
 
 def test_an_old_kernel_tells_less() -> None:
     found = parse_tcp_info(bytes(104))
     assert found is not None
-    assert (found.bytes_acked, found.bytes_received, found.min_rtt) == (None, None, None)
+    assert (found.bytes_acked, found.bytes_received, found.min_rtt, found.carried) == (None, None, None, None)
     assert parse_tcp_info(bytes(103)) is None
+
+
+def test_the_round_trip_of_who_receives() -> None:
+    """`tcpi_rcv_rtt`, the 22nd number behind eight octets; the kernel gives none for a few octets over loopback."""
+    data = bytearray(104)
+    struct.pack_into("@I", data, 8 + 21 * 4, 250_000)
+    found = parse_tcp_info(bytes(data))
+    assert found is not None
+    assert found.receive_rtt == 0.25
 
 
 @given(st.binary(max_size=300))
