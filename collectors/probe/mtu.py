@@ -37,6 +37,10 @@ FLOOR: dict[int, int] = {socket.AF_INET: 576, socket.AF_INET6: 1280}
 HEADERS: dict[int, int] = {socket.AF_INET: 28, socket.AF_INET6: 48}
 AT_ONCE = 16
 TRIES = 3
+PATIENCE = 2.0
+"""Seconds for a second look before large packets are said to vanish: on a full mobile line a round trip takes most of one."""
+SLOWER = 3.0
+"""Round trips that every later round waits at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class PathMtu:
 
 @dataclass(slots=True)
 class _Round:
+    begin: float = 0.0
+    first: float = 0.0
     answered: set[int] = field(default_factory=set)
     reported: dict[int, str | None] = field(default_factory=dict)
 
@@ -74,7 +80,7 @@ async def path_mtu(
 
     Args:
         address: numeric IPv4 or IPv6 address.
-        timeout: seconds to wait for the answers of a round; a healthy path takes one round, a black hole four.
+        timeout: seconds to wait for the answers of a round, more on slow lines; a healthy path takes one round, a black hole five.
         interface: leave by this interface.
         source: leave from this address.
         ceiling: largest size to try, in bytes.
@@ -95,6 +101,9 @@ async def _search(prober: _Prober, address: str, floor: int, ceiling: int, wait:
     reporter: str | None = None
     while True:
         found = await prober.round({ceiling, floor}, wait)
+        if not found.reported and not {ceiling, floor} <= found.answered:
+            found = await prober.round({ceiling, floor}, PATIENCE)
+            wait = max(wait, SLOWER * found.first)
         if ceiling in found.answered:
             return PathMtu(ceiling, reporter=reporter)
         if floor not in found.answered:
@@ -146,9 +155,9 @@ class _Prober:
     async def round(self, sizes: Iterable[int], wait: float) -> _Round:
         """Send every size up to three times within `wait` seconds, until all that can be known is known."""
         sizes = sorted(sizes)
-        found = _Round()
-        waiting: dict[int, int] = {}
         loop = asyncio.get_running_loop()
+        found = _Round(loop.time())
+        waiting: dict[int, int] = {}
         news = asyncio.Event()
 
         def receive() -> None:
@@ -219,5 +228,6 @@ class _Prober:
             identifier, sequence = struct.unpack_from("!HH", data, 4)
             size = waiting.get(sequence)
             if size is not None and (not raw or identifier == self._identifier) and len(data) == size - HEADERS[self._family] + 8:
+                found.first = found.first or asyncio.get_running_loop().time() - found.begin
                 found.answered.add(size)
                 any_news = True

@@ -58,6 +58,21 @@ def test_a_black_hole_on_a_lossy_line_is_not_made_up(site: Site) -> None:
     assert sum(one["hole"] for one in found) == 0
 
 
+@pytest.mark.timing
+@pytest.mark.parametrize("delay", [0.27, 0.3, 0.35, 0.4])
+def test_a_slow_line_is_no_black_hole(site: Site, delay: float) -> None:
+    with site.line.delay(delay, 0.05, reorder=True):
+        found = inside(site.pc, measure, *[HUB] * 6)
+    assert found == [{"mtu": 1500, "hole": False, "by": None, "reason": None}] * 6
+
+
+@pytest.mark.timing
+def test_a_black_hole_on_a_slow_line(site: Site) -> None:
+    with site.line.delay(0.3, 0.03, reorder=True), site.line.mtu_blackhole(1473, toward=site.line.nodes[1]):
+        (found,) = inside(site.pc, measure, HUB)
+    assert (found["mtu"], found["hole"]) == (1473, True)
+
+
 def test_nobody_answers(site: Site) -> None:
     with site.line.cut(at=site.line.nodes[1]):
         (found,) = inside(site.pc, measure, HUB)
