@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import pytest
 
 from collectors.probe.trace import Hop, Trace, trace
 from tests import netlab
-from tests.inlab import inside
+from tests.inlab import ROOT, inside
 from tests.netlab import Lab, Province, Site
 from tests.netlab.services import require
 
@@ -34,6 +35,12 @@ async def follow(address: str, method: Literal["icmp", "udp", "tcp"], probes: in
     return {"identity": found.identity, "hops": hops, "reached": found.reached, "reason": found.reason, "detail": found.detail}
 
 
+async def follow_freely(address: str, method: Literal["icmp", "udp", "tcp"]) -> dict[str, Any]:
+    """By whatever interface: to name one takes a right that is taken away here on older kernels."""
+    found = await trace(address, method=method)
+    return {"identity": found.identity, "reason": found.reason, "detail": found.detail}
+
+
 def traceroute(site: Site, address: str, method: str) -> list[str]:
     said = site.pc.run(["traceroute", "-n", "-w", "1", *OPTIONS[method], address], timeout=60).stdout
     rows = [re.match(r"\s*\d+\s+(\S+)", line) for line in said.splitlines()[1:]]
@@ -49,6 +56,38 @@ def test_hops_as_traceroute_gives_them(site: Site, address: str, method: str) ->
     assert found["reached"]
     assert found["reason"] is None
     assert all(hop["loss"] == 0 for hop in found["hops"])
+
+
+@needs_lab
+@pytest.mark.skipif(require("capsh") is not None, reason="capsh is not installed")
+@pytest.mark.parametrize("address", [HUB, HUB6])
+@pytest.mark.parametrize("raw", [True, False], ids=["raw", "no raw"])
+@pytest.mark.parametrize("groups", ["0 0", "1 0"], ids=["ping sockets", "none"])
+def test_with_and_without_privilege(site: Site, address: str, groups: str, raw: bool) -> None:  # noqa: FBT001
+    """UDP and TCP need none; ICMP one of two: a group that may ping, or CAP_NET_RAW."""
+    command = [
+        "capsh",
+        *([] if raw else ["--drop=cap_net_raw"]),
+        "--shell=" + sys.executable,
+        "--",
+        "-m",
+        "tests.inlab",
+        __name__,
+    ]
+    site.pc.sysctl("net.ipv4.ping_group_range", groups)
+    try:
+        done = {
+            method: site.pc.run([*command, "follow_freely", json.dumps([address, method])], cwd=ROOT).stdout
+            for method in ("icmp", "udp", "tcp")
+        }
+    finally:
+        site.pc.sysctl("net.ipv4.ping_group_range", "0 0")
+    found = {method: json.loads(said.splitlines()[-1]) for method, said in done.items()}
+    assert found["udp"]["identity"] == found["tcp"]["identity"] == traceroute(site, address, "udp")
+    if raw or groups == "0 0":
+        assert found["icmp"]["identity"] == found["udp"]["identity"]
+    else:
+        assert (found["icmp"]["reason"], found["icmp"]["detail"]) == ("no_permission", f"{address}: operation not permitted")
 
 
 @pytest.mark.timing
