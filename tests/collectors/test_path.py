@@ -126,9 +126,21 @@ def test_identity_follows_the_uplink() -> None:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[LabSite]:
+def sites() -> Iterator[tuple[LabSite, LabSite]]:
+    """A site with one computer behind a router, and one whose computer has two uplinks."""
     with Lab() as lab:
-        yield Province(lab, web=False, names=False).site()
+        province = Province(lab, web=False, names=False)
+        yield province.site(), province.site(uplinks="pc")
+
+
+@pytest.fixture
+def site(sites: tuple[LabSite, LabSite]) -> LabSite:
+    return sites[0]
+
+
+@pytest.fixture
+def two(sites: tuple[LabSite, LabSite]) -> LabSite:
+    return sites[1]
 
 
 async def run(count: int, *commands: str) -> list[dict[str, Any]]:
@@ -227,3 +239,23 @@ def test_a_gateway_that_spreads_connections_over_two_carriers_is_no_change(
             viettel.ip(f"route del {HUB}")
     assert found["changes"] == 0
     assert any(len(hop) == 2 for hop in found["hops"]), found
+
+
+async def by_both(method: Literal["icmp", "udp", "tcp"]) -> list[list[str]]:
+    """The first two hops to one address by each of two uplinks, and without one."""
+    uplinks = [Uplink(Link(name=name, interface=name), name, None) for name in ("eth0", "eth1")]
+    targets = tuple(PathTarget(name=str(link), address=HUB, method=method, link=link) for link in ("eth0", "eth1", None))
+    found = []
+    for collector in build(PathSettings(targets=targets), context(*uplinks)):
+        reading = await collector.collect()
+        assert reading.reason is None
+        assert reading.detail.endswith("MTU 1500")
+        found.append([hop.split(" ")[1] for hop in reading.detail.split(", ")[:2]])
+    return found
+
+
+@needs_lab
+@pytest.mark.parametrize("method", ["icmp", "udp", "tcp"])
+def test_the_path_by_each_of_two_uplinks(two: LabSite, method: str) -> None:
+    first, second = ["192.168.2.1", "100.64.2.1"], ["192.168.102.1", "10.200.2.1"]
+    assert inside(two.pc, by_both, method) == [first, second, first]
