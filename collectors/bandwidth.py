@@ -20,6 +20,8 @@ from collectors.site import Context, Name, Settings, Uplink, seconds
 from collectors.wire.units import Duration, Rate, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from collectors.probe.budget import Budget
     from collectors.probe.transfer import Limits, Transfer
     from collectors.probe.transfer_guard import Guard
@@ -191,29 +193,44 @@ class BandwidthCollector(Collector):
         return self._target.method != "http" or self._target.upload_url is not None
 
     async def _busy(self) -> str | None:
-        """What speaks against loading the line now: it carries more than the set share of what it can."""
-        from collectors.probe.load import use_of  # noqa: PLC0415
+        """What speaks against loading the line now: it carries more than the set share of what it can.
 
-        interface = self._uplink.interface if self._uplink is not None else None
+        A router's port is asked first where the link names one: it carries what all computers of the site do.
+        """
+        from collectors.probe.load import use_of  # noqa: PLC0415
+        from collectors.probe.ports import Ports  # noqa: PLC0415
+
+        if self._uplink is None:
+            return None
+        link, interface, machine = self._uplink.settings, self._uplink.interface, self._context.machine
+        if link.device is not None and link.port is not None:
+            rates, speed = self._context.session(Ports, Ports).rates(link.device, link.port, machine.clock.monotonic())
+            busy = self._over(rates, interface, speed)
+            if busy is not None:
+                return busy
         if interface is None:
             return None
-        found = await use_of(self._context.machine, interface, QUIET_SECONDS)
+        found = await use_of(machine, interface, QUIET_SECONDS)
         if found is None:
             return f"the traffic of {interface} cannot be read"
-        for direction, rate in (("download", found.receive), ("upload", found.transmit)):
-            capacity = self._capacity(direction, interface)
+        return self._over({"download": found.receive, "upload": found.transmit}, interface, None)
+
+    def _over(self, rates: Mapping[str, float], interface: str | None, speed: float | None) -> str | None:
+        """The first direction that carries more than the set share, in words."""
+        for direction, rate in rates.items():
+            capacity = self._capacity(direction, interface) or speed
             if capacity is not None and rate > self._settings.skip_above_utilization * capacity:
                 return f"the line carries {Rate(round(rate))} of {Rate(round(capacity))} ({direction})"
         return None
 
-    def _capacity(self, direction: str, interface: str) -> float | None:
+    def _capacity(self, direction: str, interface: str | None) -> float | None:
         """Octets per second: the contract, else the best result so far, else the port's speed."""
         contract: Rate | None = getattr(self._uplink.settings.contract, direction) if self._uplink is not None else None
         if contract is not None:
             return float(contract)
         if self._fastest[direction]:
             return self._fastest[direction]
-        speed = self._context.machine.read_or_none(f"/sys/class/net/{interface}/speed") or ""
+        speed = self._context.machine.read_or_none(f"/sys/class/net/{interface}/speed") or "" if interface is not None else ""
         return float(speed) * 125_000 if speed.isdecimal() and speed != "0" else None
 
     async def _both(self, octets: int, budget: Budget) -> Reading:

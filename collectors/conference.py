@@ -205,13 +205,18 @@ class ConferenceCollector(Collector):
         )
 
     def _use(self) -> tuple[float, float] | None:
-        """Octets per second in and out since the last judgement; None at the first one."""
+        """Octets per second in and out: of the router's port by its last polls, else of the interface since the last judgement."""
         from collectors.probe.counters import read  # noqa: PLC0415
+        from collectors.probe.ports import Ports  # noqa: PLC0415
 
-        interface = self._uplink.interface if self._uplink is not None else None
+        if self._uplink is None:
+            return None
+        link, interface, machine = self._uplink.settings, self._uplink.interface, self._context.machine
+        if link.device is not None and link.port is not None:
+            rates, _ = self._context.session(Ports, Ports).rates(link.device, link.port, machine.clock.monotonic())
+            return (rates["download"], rates["upload"]) if len(rates) == 2 else None
         if interface is None:
             return None
-        machine = self._context.machine
         now, counters = machine.clock.monotonic(), read(machine, interface)
         before, self._before = self._before, None if counters is None else (now, counters)
         if before is None or counters is None or now <= before[0]:

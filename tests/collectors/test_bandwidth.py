@@ -25,6 +25,7 @@ from collectors.bandwidth import SPENT_BYTES, BandwidthCollector, BandwidthSetti
 from collectors.machine import Machine, SystemClock
 from collectors.model import Reading, Reason
 from collectors.probe.budget import Budget
+from collectors.probe.ports import Count, Ports
 from collectors.site import Context, Contract, Interface, Link, Route, Site, Surroundings, Uplink
 from collectors.wire.units import Duration, Rate, Size
 from tests import netlab
@@ -144,6 +145,20 @@ async def test_a_server_that_is_away_costs_nothing(tmp_path: Path) -> None:
     runs = await day(context(clock, tmp_path), clock, settings("http://127.0.0.1:9"))
     assert {reading.reason for _, reading in runs} == {Reason.REFUSED}
     assert Budget(tmp_path / "bandwidth.json", "Asia/Ho_Chi_Minh").spent(MONDAY.timestamp() + 3600) == 0
+
+
+@pytest.mark.parametrize(("rate", "busy"), [(400_000.0, True), (200_000.0, False)])
+async def test_what_all_computers_of_the_site_carry_counts_where_the_routers_port_is_polled(rate: float, busy: bool) -> None:  # noqa: FBT001
+    contract = Contract(download=Rate(1_250_000), upload=Rate(1_250_000))
+    link = Link(name="internet", interface="lo", device="router-1", port="ether1", contract=contract)
+    where = Context(Machine(), SITE, Surroundings(), (Uplink(link, "lo", None),))
+    ports, now = where.session(Ports, Ports), where.machine.clock.monotonic()
+    ports.take("router-1", "ether1", Count(now - 60, 0.0, 0.0))
+    ports.take("router-1", "ether1", Count(now, 0.0, 60 * rate))
+    target = BandwidthTarget(name="hub", method="http", url="http://127.0.0.1:9", link="internet")
+    collector = BandwidthCollector(0, BandwidthSettings(targets=(target,)), where)
+    said = await collector._busy()
+    assert said == ("the line carries 3200kbit/s of 10Mbit/s (upload)" if busy else None)
 
 
 async def test_one_run_of_all_collectors_makes_no_load() -> None:

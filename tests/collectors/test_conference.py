@@ -14,9 +14,10 @@ import pytest
 
 from agent.exposition import render
 from agent.state import State
-from collectors.conference import ConferenceCollector, ConferenceSettings, ConferenceTarget, build
+from collectors.conference import LIMIT, ConferenceCollector, ConferenceSettings, ConferenceTarget, build
 from collectors.machine import Machine, SystemClock
 from collectors.model import Reason
+from collectors.probe.ports import Count, Ports
 from collectors.probe.rates import Rates
 from collectors.site import Context, Contract, Interface, Link, Route, Site, Surroundings, Uplink
 from collectors.wire.units import Duration, Rate
@@ -90,6 +91,22 @@ def test_capacity_is_the_contract_or_the_last_test() -> None:
     assert (collector._capacity("download"), collector._capacity("upload")) == (1e6, None)
     where.session(Rates, Rates).found["internet", "upload"] = 5e5
     assert collector._capacity("upload") == 5e5
+
+
+@pytest.mark.parametrize(("rate", "limited"), [(800_000.0, True), (600_000.0, False)])
+async def test_a_line_behind_the_router_is_judged_by_its_port(rate: float, limited: bool) -> None:  # noqa: FBT001
+    contract = Contract(download=Rate(1_250_000), upload=Rate(1_250_000))
+    link = Link(name="tslcd", kind="tslcd", device="router-1", port="ether2", contract=contract)
+    where = Context(Machine(), Site(), Surroundings(), (Uplink(link, None, None),))
+    target = ConferenceTarget(name="bridge", address="127.0.0.1:9", link="tslcd", need=Rate(500_000))
+    (collector,) = build(ConferenceSettings(targets=(target,)), where)
+    ports, now = where.session(Ports, Ports), where.machine.clock.monotonic()
+    ports.take("router-1", "ether2", Count(now - 60, 0.0, 0.0))
+    ports.take("router-1", "ether2", Count(now, 60 * rate, 0.0))
+    reading = await collector.collect()
+    limits = {one.labels[1]: one.value for one in reading.observations if one.metric is LIMIT}
+    assert limits["bandwidth"] == float(limited)
+    assert "of 10Mbit/s free (download)" in reading.detail
 
 
 # In the laboratory
