@@ -52,7 +52,6 @@ ELSEWHERE = {
     "dashboards/build/upkeep.py": "promtool holds the rules to their stories in tests/dashboards/test_rules.py",
     "collectors/families.py": "declarations only; test_catalog.py judges them",
     "collectors/model.py": "the vocabulary; every test of a collector, of the state and of the exposition speaks it",
-    "collectors/probe/http_transfer.py": "over lines of known rates in test_transfer_netlab.py",
     "collectors/probe/iperf3.py": "over lines of known rates in test_transfer_netlab.py",
     "collectors/probe/rates.py": "a value that bandwidth leaves to conference; test_conference.py reads it",
     "collectors/probe/web.py": "every fault of a transfer in test_transfer_netlab.py goes through it",

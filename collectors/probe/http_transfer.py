@@ -13,7 +13,7 @@ from collectors.machine import Clock
 from collectors.model import Reason
 from collectors.probe.sockets import Fault
 from collectors.probe.transfer import SAMPLE_SECONDS, Limits, Meter, Transfer, acknowledged, arrived, tcp_info
-from collectors.probe.web import fault_of, leaving_by
+from collectors.probe.web import CONNECT_SECONDS, fault_of, leaving_by
 
 CHUNK = 1 << 16
 ENOUGH_SECONDS = 0.5
@@ -39,7 +39,9 @@ async def download(url: str, limits: Limits, *, clock: Clock, interface: str | N
             while total < limits.octets and meter.seconds < limits.seconds:
                 # The range keeps servers that know it from sending more than is wanted.
                 wanted = {"Range": f"bytes=0-{limits.octets - total - 1}"}
-                async with web.session.get(url, headers=wanted) as response:
+                async with asyncio.timeout(CONNECT_SECONDS):  # of which headers may take the whole
+                    begun = await web.session.get(url, headers=wanted)
+                async with begun as response:
                     if response.status not in {200, 206, 416}:
                         fault = Fault(Reason.STATUS, f"{url}: status {response.status}")
                         break
@@ -67,6 +69,8 @@ async def download(url: str, limits: Limits, *, clock: Clock, interface: str | N
         except (aiohttp.ClientError, OSError) as error:
             fault = fault_of(error, url)
     rate = None if fault else meter.rate()
+    if rate is None and fault is None and total < limits.octets:
+        fault = Fault(Reason.TIMEOUT, f"{url}: the download stood still")
     return Transfer(rate, arrived(total, tcp, rate if total < limits.octets else None), fault, tcp)
 
 
@@ -122,4 +126,7 @@ async def upload(url: str, limits: Limits, *, clock: Clock, interface: str | Non
             request.cancel()
             with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError, OSError):
                 await request
-    return Transfer(None if fault else meter.rate(), handed, fault, tcp)
+    rate = None if fault else meter.rate()
+    if rate is None and fault is None and request.cancelled():
+        fault = Fault(Reason.TIMEOUT, f"{url}: the upload stood still")
+    return Transfer(rate, handed, fault, tcp)
