@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
@@ -105,17 +104,28 @@ def site() -> Iterator[LabSite]:
         yield Province(lab, web=False).site(computers=2)
 
 
-async def run(allowed: list[str]) -> dict[str, Any]:
-    told = io.StringIO()
-    handler = logging.StreamHandler(told)
-    handler.setFormatter(logging.Formatter("%(message)s %(found)s"))
-    logging.getLogger("collectors.lan").addHandler(handler)
+async def run(allowed: list[str], state_dir: str) -> dict[str, Any]:
+    told = Told()
+    logging.getLogger("collectors.lan").addHandler(told)
+    logging.getLogger("collectors.lan").setLevel(logging.INFO)
     settings = LanSettings(allowed_dhcp_servers=tuple(allowed))
-    (collector,) = build(settings, context(ETH))
+    (collector,) = build(settings, context(ETH, state=Path(state_dir)))
     state = State()
     reading = await collector.collect()
     state.apply(reading, 2250.0)
-    return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail, "log": told.getvalue()}
+    return {"text": render(state.series()).decode(), "reason": reading.reason, "detail": reading.detail, "log": told.lines}
+
+
+class Told(logging.Handler):
+    """What the log of this computer says, with what an event is about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts = vars(record)
+        self.lines.append(f"{record.getMessage()}: {facts.get('found') or facts.get('mac')}")
 
 
 def strangers(site: LabSite) -> list[netlab.Node]:
@@ -123,14 +133,15 @@ def strangers(site: LabSite) -> list[netlab.Node]:
 
 
 @needs_lab
-def test_healthy_and_then_duplicate_and_rogue_by_the_next_reading(site: LabSite) -> None:
-    healthy = inside(site.pc, run, [])
+def test_healthy_and_then_duplicate_and_rogue_by_the_next_reading(site: LabSite, tmp_path: Path) -> None:
+    healthy = inside(site.pc, run, [], str(tmp_path))
+    assert healthy["log"] == []
     assert healthy["reason"] is None
     assert healthy["detail"] == ""
     compare("lan", healthy["text"])
     site.duplicate_address(0)
     site.rogue_dhcp()
-    ill = inside(site.pc, run, [])
+    ill = inside(site.pc, run, [], str(tmp_path))
     values = dict(line.rsplit(" ", 1) for line in ill["text"].splitlines() if not line.startswith("#"))
     assert values['commune_lan_duplicate_addresses{interface="eth0"}'] == "1.0"
     assert values['commune_lan_dhcp_servers{interface="eth0"}'] == "2.0"
@@ -139,7 +150,10 @@ def test_healthy_and_then_duplicate_and_rogue_by_the_next_reading(site: LabSite)
     assert re.search(r"DHCP server 192.168.1.250 \(host [0-9a-f]{16}\) does not belong here", ill["detail"])
     assert "offers the gateway 192.168.1.250 instead of 192.168.1.1" in ill["detail"]
     macs = [node.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip() for node in strangers(site)]
-    assert [mac in ill["log"] for mac in macs] == [True, True], "on this computer people can look for the device"
+    assert {f"new host on the local network: {mac}" for mac in macs} <= set(ill["log"])
+    found = " ".join(line for line in ill["log"] if line.startswith("local network: "))
+    assert [mac in found for mac in macs] == [True, True], "on this computer people can look for the device"
     assert not [mac for mac in macs if mac in ill["detail"] or mac in ill["text"]]
-    both = inside(site.pc, run, ["192.168.1.1", "192.168.1.250"])
+    both = inside(site.pc, run, ["192.168.1.1", "192.168.1.250"], str(tmp_path))
+    assert not [line for line in both["log"] if line.startswith("new host")]
     assert 'commune_lan_rogue_dhcp_servers{interface="eth0"} 0.0' in both["text"]
