@@ -166,4 +166,4 @@ class AgentSettings:
 
 def defaults() -> AgentSettings:
     """The configuration of an agent without a configuration file."""
-    return AgentSettings(Core(), {kind.name: kind.default for kind in KINDS}, Path.cwd())
+    return AgentSettings(Core(), {kind.name: kind.default for kind in KINDS}, Path())

@@ -40,6 +40,7 @@ CLICKS_OWN = (
     N_("Invalid value for {param_hint}: {message}"),
     N_("{name} {filename!r} does not exist."),
     N_("{name} {filename!r} is a file."),
+    N_("{name} {filename!r} is not readable."),
     N_("{value!r} is not a valid {number_type}."),
     N_("{value} is not in the range {range}."),
     N_("default: {default}"),
