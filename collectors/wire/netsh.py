@@ -18,7 +18,7 @@ from collectors.wire.ieee80211 import Bss, frequency_of
 _OCTETS = r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}"
 _SSID = re.compile(r"^\W*SSID\s+\d{1,4}\s*[:\uff1a]\s?(.*)$")
 _MAC = re.compile(rf"^{_OCTETS}$")
-_LINK = re.compile(rf"{_OCTETS}.*?({_OCTETS})\D*?(-\d{{1,3}})\b(.*)$")
+_LINK = re.compile(rf"{_OCTETS}.{{0,40}}?({_OCTETS})\D{{0,40}}?(-\d{{1,3}})\b(.*)$")
 """A line of its own for each link: number, own address, the access point's, signal, channel, band, width."""
 _BAND_WITHIN = re.compile(r"(2[.,]4|[56])\s?[^\W\d_]{2,}")
 _NUMBER_WITHIN = re.compile(r"[:\uff1a]\s*(\d{1,3})\s*(?:[,\uff0c]|$)")

@@ -79,7 +79,7 @@ def test_every_network_of_iw_scan_has_the_same_signal_and_channel(results: Resul
         labels = (bss.ssid, bss.bssid, bss.band)
         assert value(results, "associated", "bss_signal_dbm", *labels) == bss.signal_dbm
         assert value(results, "associated", "bss_channel", *labels) == bss.channel
-        assert value(results, "associated", "bss_width_hertz", *labels) == (bss.width_mhz or 0) * 1e6
+        assert value(results, "associated", "bss_width_hertz", *labels) == (bss.width_mhz and bss.width_mhz * 1e6)
         assert value(results, "associated", "bss_overlapping", *labels) == 0
         assert value(results, "associated", "bss_info", *labels, bss.security) == 1
     for channel in ("6", "11"):

@@ -296,6 +296,10 @@ def test_quality_is_linear_between_its_documented_ends() -> None:
     assert [quality_to_dbm(percent) for percent in (0, 50, 100, 120, -3)] == [-100, -75, -50, -50, -100]
 
 
+def test_a_line_without_end_does_not_hold_the_import_up() -> None:
+    assert parse("GUID : x\nSSID : a\n" + "aa:bb:cc:dd:ee:ff " * 20_000) == []
+
+
 @given(st.text(max_size=500))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     parse(text)
