@@ -50,7 +50,6 @@ def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -
     if as_json:
         click.echo(json.dumps([{**dataclasses.asdict(gap), "seconds": gap.seconds} for gap in found], indent=2))
         return
-    _ = translator(choose(lang, os.environ))
     if not found:
         click.echo(_("no gaps in the last {span}").format(span=since))
         return
@@ -72,7 +71,7 @@ async def _find(directory: Path, since: float) -> list[Gap]:
     except OSError:
         pass
     if not (directory / gaps.FILE).exists():
-        click.echo(f"no agent runs, and none has left a ledger in {directory}", err=True)
+        click.echo(_("no agent runs, and none has left a ledger in {directory}").format(directory=directory), err=True)
         return []
     return gaps.read(directory / gaps.FILE, since)
 
