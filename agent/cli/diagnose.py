@@ -18,9 +18,8 @@ import click
 from agent import statedir
 from agent.cli.run import load_settings
 from agent.diagnose import report
-from agent.diagnose.codes import N_
 from agent.diagnose.session import diagnose
-from agent.locale import choose, translator
+from agent.locale import N_, choose, translator
 from collectors.machine import Machine
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import datetime
 import json
-import os
 import sqlite3
 import sys
 import time
@@ -15,9 +14,10 @@ from pathlib import Path
 import click
 
 from agent.cli.local import BASE, client_of, config_option, directory_of
+from agent.cli.speech import _
 from agent.forward import gaps
 from agent.forward.gaps import Gap
-from agent.locale import LANGUAGES, N_, choose, translator
+from agent.locale import N_
 from collectors.wire.units import parse_duration
 
 _SAID = {
@@ -34,8 +34,7 @@ _SAID = {
 @config_option
 @click.option("--since", default="7d", show_default=True, help="How far back: 12h, 7d, 30d.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--lang", type=click.Choice(LANGUAGES), help="Language; default: by $LANG.")
-def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -> None:
+def command(path: Path | None, since: str, *, as_json: bool) -> None:
     """Intervals without data, each with its reason."""
     try:
         begin = time.time() - parse_duration(since)
@@ -45,7 +44,8 @@ def command(path: Path | None, since: str, *, as_json: bool, lang: str | None) -
     try:
         found = asyncio.run(_find(directory, begin))
     except sqlite3.Error as error:
-        click.echo(f"{directory / gaps.FILE} cannot be read, and no agent runs: {error}", err=True)
+        file = directory / gaps.FILE
+        click.echo(_("{file} cannot be read, and no agent runs: {error}").format(file=file, error=error), err=True)
         sys.exit(2)
     if as_json:
         click.echo(json.dumps([{**dataclasses.asdict(gap), "seconds": gap.seconds} for gap in found], indent=2))

@@ -14,14 +14,8 @@ from typing import Any, NoReturn
 import click
 from click import core, decorators, exceptions, formatting, types
 
-from agent.locale import LANGUAGES, Translate, sentences, translator
+from agent.locale import LANGUAGES, N_, Translate, sentences, translator
 from agent.yamltree import ConfigError
-
-
-def N_(text: str) -> str:  # noqa: N802  gettext's name for a text that is translated later
-    """Mark a text for translators."""
-    return text
-
 
 CLICKS_OWN = (
     N_("Usage:"),

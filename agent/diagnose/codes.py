@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from agent.locale import N_
+
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
-
-
-def N_(text: str) -> str:  # noqa: N802  gettext's customary name for "translate later"
-    """Mark a sentence for translation where it is declared."""
-    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.diagnose.codes import N_
+from agent.locale import N_
 from agent.settings import AgentSettings
 from collectors import ping
 from collectors.machine import Machine

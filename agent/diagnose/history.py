@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.diagnose.codes import N_
 from agent.diagnose.judge import Finding
 from agent.diagnose.report import Translate
+from agent.locale import N_
 
 SERIES = {
     "wan.down": ("commune_link_up", "link"),

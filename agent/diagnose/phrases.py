@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from agent.diagnose.codes import N_
+from agent.locale import N_
 
 PHRASES = (
     N_("no carrier"),

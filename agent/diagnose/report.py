@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.diagnose.codes import CODES, N_
+from agent.diagnose.codes import CODES
 from agent.diagnose.graph import NO_TIME, Result, Status
 from agent.diagnose.judge import Finding, is_healthy
 from agent.diagnose.phrases import phrased
+from agent.locale import N_
 
 Translate = Callable[[str], str]
 SCHEMA = 1

@@ -10,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.diagnose.codes import N_
 from agent.diagnose.graph import Result, Status
 from agent.diagnose.phrases import phrased
 from agent.diagnose.report import (
@@ -25,6 +24,7 @@ from agent.diagnose.report import (
     known_from,
     summary,
 )
+from agent.locale import N_
 
 _STYLES = {Status.PASS: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim", Status.ERROR: "magenta"}
 _WORST = (Status.SKIP, Status.PASS, Status.ERROR, Status.WARN, Status.FAIL)

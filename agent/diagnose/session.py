@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.diagnose.checks import build
-from agent.diagnose.codes import N_
 from agent.diagnose.graph import NO_TIME, Progress, run
 from agent.diagnose.ground import Ground
 from agent.diagnose.history import remember
 from agent.diagnose.judge import judge
 from agent.diagnose.report import Diagnosis, Translate
+from agent.locale import N_
 from agent.plan import resolve_uplinks
 from agent.settings import AgentSettings
 from agent.tasks import spawn

@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from agent.diagnose.codes import N_
 from agent.diagnose.graph import Check, Outcome, Results, Status, Suspect
 from agent.diagnose.ground import Ground
 from agent.diagnose.words import milliseconds
+from agent.locale import N_
 from agent.tasks import spawn
 from collectors.http import is_expected
 from collectors.model import Reason
