@@ -27,7 +27,7 @@ from collectors.snmp.convert import text
 from collectors.snmp.identify import Identity
 from collectors.snmp.layout import Layout, build, explore, nothing, observe, read_rows
 from collectors.snmp.metrics import ERRORS
-from collectors.snmp.profile import Library, Table, library
+from collectors.snmp.profile import Library, Table, library, version
 from collectors.snmp.traps import Switchboard
 
 _asking: set[asyncio.Task[None]] = set()
@@ -72,12 +72,12 @@ class SnmpDeviceCollector(Collector):
         ports: Ports | None = None,
         watched: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(target, interval=interval, identity=(peer, profile, directory, zone, watched))
+        self._profiles = (directory, version(directory))
+        super().__init__(target, interval=interval, identity=(peer, profile, self._profiles, zone, watched))
         self._peer = peer
         self._sessions = sessions
         self._machine = machine
         self._wanted = profile
-        self._directory = directory
         self._zone = zone
         self._ports = ports
         self._watched = watched
@@ -244,7 +244,7 @@ class SnmpDeviceCollector(Collector):
         return stale
 
     async def _recognise(self, talk: Conversation, about: Mapping[str, Value]) -> None:
-        profiles: Library = await asyncio.to_thread(library, self._directory)
+        profiles: Library = await asyncio.to_thread(library, *self._profiles)
         name = self._wanted if self._wanted != "auto" else await identify.choose(talk, profiles, about)
         profile = profiles.get(name)
         self._device = await identify.identify(talk, name, profile, about)

@@ -310,9 +310,23 @@ def files(directory: Path | None) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=4)
-def library(directory: Path | None = None) -> Library:
-    """The profiles of the agent and of the site's directory, read once.
+Version = tuple[tuple[str, int, int], ...]
+
+
+def version(directory: Path | None) -> Version:
+    """What tells whether the site's own profiles changed: their names, times and sizes; nothing where they cannot be read."""
+    try:
+        entries = sorted(directory.glob("*.yaml")) if directory is not None else ()
+        return tuple((entry.name, (about := entry.stat()).st_mtime_ns, about.st_size) for entry in entries)
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=2)
+def library(directory: Path | None = None, of: Version = ()) -> Library:  # noqa: ARG001  part of the key
+    """The profiles of the agent and of the site's directory, read once for each `version` of them.
+
+    Who holds a version goes on with it, so that a file that is being edited disturbs nobody until the agent is reloaded.
 
     Raises:
         OSError: the directory cannot be read.

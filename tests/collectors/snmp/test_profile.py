@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from collectors.snmp.profile import Library, Match, Profile, library
+from collectors.machine import Machine
+from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.snmp.device import SnmpDeviceCollector
+from collectors.snmp.profile import Library, Match, Profile, library, version
 
 NET_SNMP = "1.3.6.1.4.1.8072.3.2.10"
 
@@ -19,6 +24,23 @@ def test_a_vendors_own_subtree_goes_before_a_standard_mib_and_both_before_the_na
     for order in (list(profiles), list(reversed(profiles))):  # the order of files on a disk decides nothing
         found = Library({name: profiles[name] for name in order}).candidates(NET_SNMP, "Linux ups 4.9 armv7l")
         assert [name for name, _ in found] == ["vendor", "ups", "linux", "linux"]
+
+
+def test_a_changed_profile_of_the_site_is_read_again_and_makes_other_devices_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "acme.yaml"
+
+    def device() -> SnmpDeviceCollector:
+        peer = Peer("127.0.0.1", 1, Credentials(), 1.0, 0)
+        return SnmpDeviceCollector("a", peer, SnmpSessions(), Machine(), interval=60.0, directory=tmp_path)
+
+    file.write_text("vendor: [{text: Acme}]\n", encoding="utf-8")
+    before, known = version(tmp_path), device().identity
+    assert library(tmp_path, before).get("acme").vendor[0].text == "Acme"
+    assert device().identity == known
+    file.write_text("vendor: [{text: Acme Corporation}]\n", encoding="utf-8")
+    assert library(tmp_path, before).get("acme").vendor[0].text == "Acme"  # for those that were not reloaded
+    assert library(tmp_path, version(tmp_path)).get("acme").vendor[0].text == "Acme Corporation"
+    assert device().identity != known
 
 
 @pytest.mark.parametrize("name", library().names())
