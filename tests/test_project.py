@@ -31,6 +31,7 @@ ELSEWHERE = {
     "agent/province/crosscheck.py": "one mistake each in tests/agent/province/test_inventory.py",
     "agent/province/deployment.py": "rendered and given to nginx in test_render.py",
     "agent/province/holidays.py": "tested with the inventory, against the new moons",
+    "agent/province/month.py": "what is asked of a real Prometheus is read off the pages and tables in test_report.py",
     "agent/province/report_html.py": "the pages are read in test_report.py",
     "agent/province/series.py": "rendered rules run in promtool and Prometheus in test_render.py and test_alertmanager.py",
     "agent/province/vault.py": "secrets outlive renderings in test_render.py",

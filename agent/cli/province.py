@@ -78,22 +78,23 @@ def report(*, month: str, url: str, out: Path, user: str, password_file: Path | 
     """Write the service-level report of a month: a page and a table per commune, an evidence page per uplink."""
     import time  # noqa: PLC0415
 
+    from agent.province import month as months  # noqa: PLC0415
     from agent.province import report as pages  # noqa: PLC0415
 
     try:
-        start = pages.bounds(month)[0]
+        start = months.bounds(month)[0]
         password = password_file.read_text(encoding="utf-8").strip() if password_file is not None else ""
-        source = pages.Prometheus(url, user, password, ca_file, tenant)
-        found = pages.collect(source, month, time.time())
+        source = months.Prometheus(url, user, password, ca_file, tenant)
+        found = months.collect(source, month, time.time())
         try:
-            earlier = pages.collect(source, time.strftime("%Y-%m", time.gmtime(start - 5 * 86400)), time.time())
-        except pages.ReportError:
+            earlier = months.collect(source, time.strftime("%Y-%m", time.gmtime(start - 5 * 86400)), time.time())
+        except months.ReportError:
             earlier = None  # the first month of a deployment has nothing before it
         written = pages.write(found, earlier, out)
     except ValueError:
         click.echo(_("{month}: no month; write YYYY-MM, such as 2026-10").format(month=month), err=True)
         sys.exit(2)
-    except (pages.ReportError, OSError) as error:
+    except (months.ReportError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     click.echo(_("{file}: {count} files").format(file=out / "index.html", count=len(written)))

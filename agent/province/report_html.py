@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.province.report import Key, Line, Month
+    from agent.province.month import Key, Line, Month
 
 TARGET = 0.995
 _ZONE = zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh")

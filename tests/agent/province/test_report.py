@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from agent.cli import main
-from agent.province.report import bounds
+from agent.province.month import bounds
 from tests.agent.province import remote
 
 ZONE = zoneinfo.ZoneInfo("Asia/Ho_Chi_Minh")
