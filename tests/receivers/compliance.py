@@ -3,8 +3,8 @@
 The suites (github.com/prometheus/compliance, folder remotewrite/sender; the one for 1.0 is that of commit a8c0647, the
 last before the cases of 2.0 took its place) start `bin/prometheus-…` of their working directory with a configuration of
 Prometheus, and offer to put one's own sender there. This program puts a script there that reads that configuration and
-starts the agent with what it asks for: which target to scrape, where to send, which version. `docs/forward.md` says how
-to build the suites.
+starts the agent with what it asks for: which target to scrape, where to send, which version. `docs/forward.md` says what
+passes.
 
     python -m tests.receivers.compliance DIRECTORY [NAME…]
 
