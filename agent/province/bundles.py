@@ -18,12 +18,17 @@ WRITE_PATH = "/api/v1/write"
 
 @dataclass(frozen=True)
 class Bundle:
-    """One agent: its folder in the tree, its user, its configuration, and the secrets beside it (name to content)."""
+    """One agent: its folder in the tree, its user, its configuration, and the secrets beside it (name to content).
+
+    Attributes:
+        scans: it is the sensor of a zone, and may start Wi-Fi scans of its own.
+    """
 
     folder: str
     user: str
     config: str
     secrets: dict[str, str]
+    scans: bool = False
 
 
 def _remote_write(inventory: Inventory, user: str) -> dict[str, Any]:
@@ -178,7 +183,7 @@ def agent_bundle(inventory: Inventory, commune: Commune, site: InventorySite, ag
             config["snmp"], secrets = _snmp(inventory, site, folder)
     if agent.pull is None:
         config["remote_write"] = _remote_write(inventory, user)
-    return Bundle(f"agents/{commune.code}/{site.id}/{agent.instance}", user, HEAD + dump(config), secrets)
+    return Bundle(f"agents/{commune.code}/{site.id}/{agent.instance}", user, HEAD + dump(config), secrets, bool(agent.zone))
 
 
 def hub_bundle(inventory: Inventory) -> Bundle:
@@ -224,4 +229,4 @@ def hub_bundle(inventory: Inventory) -> Bundle:
 def install_script(template: str, unit: str, bundle: Bundle) -> str:
     """`install.sh` of a bundle; `unit` is the service as packages install it, whose user owns the secrets."""
     files = " ".join(sorted(["password", "ca.crt", *bundle.secrets]))
-    return Template(template).substitute(user=bundle.user, files=files, unit=unit)
+    return Template(template).substitute(user=bundle.user, files=files, unit=unit, scans="yes" if bundle.scans else "")

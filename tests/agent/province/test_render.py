@@ -252,7 +252,8 @@ mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work 
 sh {tmp_path}/out/agents/24781/main/counter-1/install.sh
 cd /etc/commune-agent && stat -c '%U %a %n' ca.crt password snmp-default-community agent.yaml
 setpriv --reuid commune-agent --regid commune-agent --clear-groups cat password
-cat /etc/systemd/system/commune-agent.service
+cat /etc/systemd/system/commune-agent.service /etc/systemd/system/commune-agent.service.d/wifi-scans.conf
+systemd-analyze verify /etc/systemd/system/commune-agent.service
 """,
         encoding="utf-8",
     )
@@ -269,6 +270,7 @@ cat /etc/systemd/system/commune-agent.service
     unit = (ROOT / "packaging/systemd/commune-agent.service").read_text(encoding="utf-8")
     agent = str(Path(sys.executable).parent / "agent")
     assert unit.replace("/opt/commune-agent/bin/agent", agent) in done.stdout
+    assert "\nAmbientCapabilities=CAP_NET_ADMIN\n" in done.stdout, "a computer that stands in a zone scans by itself"
     assert (tmp_path / "said").read_text(encoding="utf-8").splitlines()[-1] == "restart commune-agent"
 
 
