@@ -23,9 +23,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 IMAGE = ("vmlinux", "initrd.gz", "root.ext4", "manifest.txt")
 TOOLS = ("qemu-system-x86_64", "debootstrap", "mke2fs", "cpio", "depmod", "xz")
-PACKAGES = ("pyroute2", "msgspec", "click", "yaml", "_yaml", "psutil", "dns")
+PACKAGES = ("pyroute2", "msgspec", "click", "yaml", "_yaml", "psutil")
 """What the collector and `agent diagnose` import, beside the standard library."""
-DISTRIBUTIONS = {"yaml": "pyyaml", "_yaml": "pyyaml", "dns": "dnspython"}
+DISTRIBUTIONS = {"yaml": "pyyaml", "_yaml": "pyyaml"}
 SCAPY = ("scapy",)
 """What the diagnosis looks at the local network with, when it need not be quick."""
 

@@ -17,7 +17,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import dns.message
 import psutil
 
 import agent.cli.diagnose
@@ -55,7 +54,7 @@ class Command:
     Each start is a fork of that process, so that none knows of another, and its processor time counts from nothing.
     """
 
-    loaded = (agent.cli.diagnose, dns.message, psutil)
+    loaded = (agent.cli.diagnose, psutil)
 
     def __init__(self) -> None:
         self._ask, answer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
