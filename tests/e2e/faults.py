@@ -116,6 +116,8 @@ def resolver(bench: Bench, *options: str, upstream: str | None = None) -> Iterat
     fake = site.attach(f"resolver{len(site.cables)}", f"{address}/24")
     cable = site.cables[-1]
     fake.ip(f"route add default via {site.gateway_address}")
+    for node, interface in ((site.pc, "eth0"), (site.gateway, "lan")):  # an earlier one may have had this address
+        node.ip(f"neigh flush dev {interface}")
     service = services.dnsmasq(fake, upstream=upstream, options=list(options)) if options or upstream else None
     site.pc.resolvers(address)
     try:
