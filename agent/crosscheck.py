@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import zoneinfo
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 from agent.hours import parse_hours
 from agent.settings import AgentSettings
+from collectors.probe.names import is_address
 from collectors.site import Secret, Settings
 from collectors.wire.units import Duration
 
@@ -194,12 +194,3 @@ def _known(path: str, what: str, name: str, known: Iterable[str], fail: Fail) ->
         fail(
             path, f"there is no {what} {{}}; " + (f"known are: {places}" if listed else f"no {what} is configured"), name, *listed
         )
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
