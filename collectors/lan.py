@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from collectors.model import Collector, Observations, Reading, Reason, gauge
 from collectors.site import Context, Interface, Settings, seconds
-from collectors.wire.hardware import hashed
+from collectors.wire.hardware import hashed, hide
 from collectors.wire.units import Duration
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ METRICS = (HOSTS, DUPLICATES, DHCP_SERVERS, ROGUES)
 FOREIGN_KINDS = frozenset({"tslcd", "lte"})
 """Networks of others: nobody scans the state's or a carrier's."""
 DEADLINE = 60.0
-MAC = re.compile(r"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b")
 REMEMBERED = 4096
 """Hosts remembered at most; the one not seen for longest is forgotten first."""
 
@@ -76,7 +74,7 @@ class Acquaintances:
 
     def hide(self, text: str) -> str:
         """A text in which each hardware address is the hash that it is remembered by."""
-        return MAC.sub(lambda found: f"host {hashed(found[0], self._key)}", text)
+        return hide(text, self._key)
 
     def freeze(self) -> None:
         """Leave the file as it is from now on."""

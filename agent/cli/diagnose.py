@@ -64,8 +64,9 @@ def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: 
         sys.exit(2)
     except KeyboardInterrupt:
         _end(130)
+    sent = report.to_send(found)
     if as_json:
-        click.echo(report.as_json(found, translate), nl=False)
+        click.echo(report.as_json(sent, translate), nl=False)
     elif sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415  only a screen pays for it
 
@@ -73,10 +74,10 @@ def command(path: Path | None, lang: str | None, page: Path | None, *, as_json: 
 
         screen.show(found, translate, Console(highlight=False, no_color="NO_COLOR" in os.environ))
     else:
-        click.echo(report.as_text(found, translate), nl=False)
+        click.echo(report.as_text(sent, translate), nl=False)
     if page is not None:
         try:
-            page.write_text(report.as_html(found, translate, spoken), encoding="utf-8")
+            page.write_text(report.as_html(sent, translate, spoken), encoding="utf-8")
         except OSError as error:
             click.echo(f"{page}: cannot be written: {error.strerror}; name another file", err=True)
             _end(2)

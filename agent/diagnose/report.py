@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime
 import html
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.diagnose.codes import CODES
@@ -17,6 +18,7 @@ from agent.diagnose.graph import NO_TIME, Result, Status
 from agent.diagnose.judge import Finding, is_healthy
 from agent.diagnose.phrases import phrased
 from agent.locale import N_
+from collectors.wire.hardware import hide
 
 Translate = Callable[[str], str]
 SCHEMA = 1
@@ -90,6 +92,24 @@ class _Facts(dict[str, str]):
 def _fill(template: str, finding: Finding, translate: Translate) -> str:
     told = {key: phrased(value, translate) if value else translate(N_("carrier unknown")) for key, value in finding.facts.items()}
     return translate(template).format_map(_Facts(told, subject=finding.subject))
+
+
+def to_send(diagnosis: Diagnosis) -> Diagnosis:
+    """The same with every hardware address hashed, for what may leave the site: all but the technician's own screen.
+
+    The key is this diagnosis's own: two devices can be told apart in it, and nobody can try out the addresses of a maker.
+    A check's `data` keeps the BSSID of the site's own access point, which the metrics name as well.
+    """
+    key = secrets.token_bytes(16)
+
+    def hidden(result: Result) -> Result:
+        return replace(result, outcome=replace(result.outcome, detail=hide(result.outcome.detail, key)))
+
+    findings = [
+        replace(finding, facts={name: hide(value, key) for name, value in finding.facts.items()})
+        for finding in diagnosis.findings
+    ]
+    return replace(diagnosis, findings=findings, results={name: hidden(result) for name, result in diagnosis.results.items()})
 
 
 def as_json(diagnosis: Diagnosis, translate: Translate) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -91,6 +92,19 @@ def test_the_page_is_whole_and_escaped() -> None:
     assert {"script", "link", "img", "iframe"}.isdisjoint(tags)
     assert "&lt;answers&gt;" in page
     assert "Đà Lạt &amp; co" in page
+
+
+def test_hardware_addresses_are_for_the_screen_alone() -> None:
+    mac = "02:ab:cd:00:00:01"
+    told = diagnosis(Suspect("address.duplicate", "eth0", {"address": "192.168.1.9", "other": mac}))
+    outcome = Outcome(Status.FAIL, f"192.168.1.9: {mac}")
+    told = replace(told, results={**told.results, "duplicate:eth0": Result(Check("duplicate:eth0", 2, _never), outcome, 0.1)})
+    assert mac in report.as_text(told, english)
+    sent = report.to_send(told)
+    for text in (report.as_json(sent, english), report.as_html(sent, english, "en"), report.as_text(sent, english)):
+        assert mac not in text
+        assert len(set(re.findall(r"host ([0-9a-f]{16})", text))) == 1
+        assert "192.168.1.9" in text
 
 
 def test_every_sentence_takes_any_facts() -> None:
