@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from collectors.model import Collector, Observations, Reading, Reason, gauge
+from collectors.model import Collector, Observations, Reading, gauge
 from collectors.site import Context, Interface, Settings, seconds
 from collectors.wire.hardware import hashed, hide
 from collectors.wire.units import Duration
@@ -118,24 +118,24 @@ class LanCollector(Collector):
         return await self.collect()
 
     async def collect(self) -> Reading:
-        """Scan the subnets, then ask for DHCP servers."""
-        from collectors.probe.lan import dhcp_offers, scan  # noqa: PLC0415  declarations load without what they measure with
+        """Scan the subnets and ask for DHCP servers."""
+        # Declarations load without what they measure with.
+        from collectors.probe.lan import dhcp_offers, look, scan  # noqa: PLC0415
 
+        seen = offers = None
+        if self._settings.arp and self._settings.dhcp:
+            seen, offers = await look(self._interface)
+        elif self._settings.arp:
+            seen = await scan(self._interface)
+        else:
+            offers = await dhcp_offers(self._interface.name)
         found = Observations()
         facts: list[str] = []
-        reason: Reason | None = None
-        failure = ""
-        if self._settings.arp:
-            seen = await scan(self._interface)
-            reason, failure = seen.reason, seen.detail
-            if seen.reason is None:
-                facts += self._hosts(seen, found)
-        if self._settings.dhcp:
-            offers = await dhcp_offers(self._interface.name)
-            if reason is None:
-                reason, failure = offers.reason, offers.detail
-            if offers.reason is None:
-                facts += self._servers(offers, found)
+        reason, failure = next(((one.reason, one.detail) for one in (seen, offers) if one and one.reason), (None, ""))
+        if seen is not None and seen.reason is None:
+            facts += self._hosts(seen, found)
+        if offers is not None and offers.reason is None:
+            facts += self._servers(offers, found)
         self._tell(facts)
         detail = self._seen.hide("; ".join([failure] * bool(failure) + facts))
         return Reading(self.kind, self.target, self._clock.monotonic(), found.items, reason, detail)

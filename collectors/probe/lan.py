@@ -138,11 +138,7 @@ async def owners_of(addresses: Iterable[str], interface: str, *, seconds: float 
     for address in asked:
         versions[ipaddress.ip_address(address).version].append(address)
     job = {"do": "owners", "interface": interface, "seconds": seconds, "own4": versions[4], "own6": versions[6]}
-    try:
-        answer = await _frames(job, START + seconds + 1)
-    except ChildError as error:
-        return Scan({}, len(asked), error.reason, str(error))
-    return Scan(_hosts(answer), len(asked))
+    return _scan(await _frames(job, START + seconds + 1), len(asked))
 
 
 async def scan(interface: Interface, *, rate: float = RATE) -> Scan:
@@ -154,27 +150,10 @@ async def scan(interface: Interface, *, rate: float = RATE) -> Scan:
         interface: name and addresses with prefix length.
         rate: requests a second.
     """
-    subnets = private_subnets(interface)
-    own4 = [str(one.ip) for one in subnets if one.version == 4]
-    asked = [(str(one.ip), other) for one in subnets for other in _others(one)]
-    if not own4:
-        return Scan({}, 0, Reason.NO_ADDRESS, f"{interface.name} has no address in a private subnet")
-    all6 = [ipaddress.ip_interface(text) for text in interface.addresses if ":" in text]
-    source6 = next((str(one.ip) for one in all6 if one.is_link_local), None) or next((str(one.ip) for one in all6), None)
-    job = {
-        "do": "scan",
-        "interface": interface.name,
-        "rate": rate,
-        "own4": own4,
-        "own6": [str(one.ip) for one in all6],
-        "source6": source6,
-        "asked": asked,
-    }
-    try:
-        answer = await _frames(job, START + 2 * len(asked) / rate + 4)
-    except ChildError as error:
-        return Scan({}, len(asked), error.reason, str(error))
-    return Scan(_hosts(answer), len(asked))
+    job, asked = _scan_job(interface, rate)
+    if not job["own4"]:
+        return _scan(_nobody(interface))
+    return _scan(await _frames({"do": "scan", **job}, START + 2 * asked / rate + 4), asked)
 
 
 async def dhcp_offers(interface: str, seconds: float = 3.0) -> Offers:
@@ -184,11 +163,16 @@ async def dhcp_offers(interface: str, seconds: float = 3.0) -> Offers:
         interface: where to ask.
         seconds: to wait; servers that first ping the address they offer take one second.
     """
-    try:
-        answer = await _frames({"do": "dhcp", "interface": interface, "seconds": seconds}, START + seconds + 1)
-    except ChildError as error:
-        return Offers((), error.reason, str(error))
-    return Offers(tuple(_offer(raw) for raw in answer["offers"]))
+    return _offers(await _frames({"do": "dhcp", "interface": interface, "seconds": seconds}, START + seconds + 1))
+
+
+async def look(interface: Interface, *, rate: float = RATE, seconds: float = 3.0) -> tuple[Scan, Offers]:
+    """`scan` and `dhcp_offers` at the same time, in one process: its start costs more than either."""
+    job, asked = _scan_job(interface, rate)
+    if not job["own4"]:
+        return _scan(_nobody(interface)), await dhcp_offers(interface.name, seconds)
+    answer = await _frames({"do": "look", **job, "seconds": seconds}, START + 2 * asked / rate + 4 + seconds)
+    return _scan(answer.get("scan", answer), asked), _offers(answer.get("dhcp", answer))
 
 
 def rogue_offers(offers: Iterable[Offer], gateway: str | None, allowed: Iterable[str] = ()) -> tuple[Offer, ...]:
@@ -247,18 +231,50 @@ def _is_host(text: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
 
 
-def _hosts(answer: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Address to the MACs that answered for it."""
+def _scan_job(interface: Interface, rate: float) -> tuple[dict[str, Any], int]:
+    """What to ask for, and the number of addresses."""
+    subnets = private_subnets(interface)
+    asked = [(str(one.ip), other) for one in subnets for other in _others(one)]
+    all6 = [ipaddress.ip_interface(text) for text in interface.addresses if ":" in text]
+    job = {
+        "interface": interface.name,
+        "rate": rate,
+        "own4": [str(one.ip) for one in subnets if one.version == 4],
+        "own6": [str(one.ip) for one in all6],
+        "source6": next((str(one.ip) for one in all6 if one.is_link_local), None) or next((str(one.ip) for one in all6), None),
+        "asked": asked,
+    }
+    return job, len(asked)
+
+
+def _nobody(interface: Interface) -> dict[str, Any]:
+    return {"reason": Reason.NO_ADDRESS, "detail": f"{interface.name} has no address in a private subnet"}
+
+
+def _scan(answer: Mapping[str, Any], asked: int = 0) -> Scan:
+    """What was found, each address with the MACs that answered for it, or why nothing was."""
+    if "reason" in answer:
+        return Scan({}, asked, Reason(answer["reason"]), answer["detail"])
     hosts: dict[str, tuple[str, ...]] = {}
     for address, mac in answer["found"]:
         hosts[address] = (*hosts.get(address, ()), mac)
-    return hosts
+    return Scan(hosts, asked)
+
+
+def _offers(answer: Mapping[str, Any]) -> Offers:
+    if "reason" in answer:
+        return Offers((), Reason(answer["reason"]), answer["detail"])
+    return Offers(tuple(_offer(raw) for raw in answer["offers"]))
 
 
 async def _frames(job: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """The answer of a process that sends and hears raw frames, `{"reason", "detail"}` where it has none."""
     if sys.platform != "linux":
-        raise ChildError(Reason.NOT_SUPPORTED, "raw frames are sent on Linux only")
-    return await run_module(_MODULE, job, deadline)
+        return {"reason": Reason.NOT_SUPPORTED, "detail": "raw frames are sent on Linux only"}
+    try:
+        return await run_module(_MODULE, job, deadline)
+    except ChildError as error:
+        return {"reason": error.reason, "detail": str(error)}
 
 
 def _offer(raw: Mapping[str, Any]) -> Offer:

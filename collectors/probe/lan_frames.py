@@ -6,6 +6,7 @@ CAP_NET_RAW. Kernel filters keep a busy network's traffic out of it.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import ctypes
 import errno
@@ -215,43 +216,68 @@ def discover(interface: str, *, wait: float) -> list[dict[str, Any]]:
     return list(offers.values())
 
 
-def work(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one job: `{"do": "owners" | "scan" | "dhcp", "interface": …, …}`."""
-    interface = str(job["interface"])
-    if interface not in {name for _, name in socket.if_nameindex()}:
-        raise OSError(errno.ENODEV, f"no such device: {interface}")
-    if job["do"] == "dhcp":
-        return {"offers": discover(interface, wait=float(job["seconds"]))}
+def dhcp(job: dict[str, Any]) -> dict[str, Any]:
+    """`{"seconds": …}`: who gives out addresses."""
+    return {"offers": discover(job["interface"], wait=float(job["seconds"]))}
+
+
+def owners(job: dict[str, Any]) -> dict[str, Any]:
+    """`{"own4": […], "own6": […], "seconds": …}`: who answers for these addresses."""
     found: set[Pair] = set()
-    own4: list[str] = job["own4"]
-    if job["do"] == "owners":
-        if own4:
-            found |= arp(interface, [("0.0.0.0", one) for one in own4], rate=20.0, wait=float(job["seconds"]))  # noqa: S104
-        if job["own6"]:
-            found |= neighbours(interface, None, job["own6"], wait=float(job["seconds"]))
-        return {"found": sorted(found)}
-    probes: list[Pair] = [("0.0.0.0", one) for one in own4]  # noqa: S104
-    asked = itertools.chain(probes, map(tuple, job["asked"]))
-    found |= arp(interface, asked, rate=float(job["rate"]), wait=1.0)
+    interface, wait = job["interface"], float(job["seconds"])
+    if job["own4"]:
+        found |= arp(interface, [("0.0.0.0", one) for one in job["own4"]], rate=20.0, wait=wait)  # noqa: S104
     if job["own6"]:
-        found |= neighbours(interface, job["source6"], job["own6"], wait=1.0)
+        found |= neighbours(interface, None, job["own6"], wait=wait)
     return {"found": sorted(found)}
+
+
+def scan(job: dict[str, Any]) -> dict[str, Any]:
+    """`{"own4", "own6", "source6", "asked", "rate"}`: who answers for any address, our own included."""
+    probes: list[Pair] = [("0.0.0.0", one) for one in job["own4"]]  # noqa: S104
+    asked = itertools.chain(probes, map(tuple, job["asked"]))
+    found = arp(job["interface"], asked, rate=float(job["rate"]), wait=1.0)
+    if job["own6"]:
+        found |= neighbours(job["interface"], job["source6"], job["own6"], wait=1.0)
+    return {"found": sorted(found)}
+
+
+def look(job: dict[str, Any]) -> dict[str, Any]:
+    """`scan` and `dhcp` at the same time: they wait most of it, and neither fails with the other."""
+    with concurrent.futures.ThreadPoolExecutor() as beside:
+        offers = beside.submit(told, dhcp, job)
+        return {"scan": told(scan, job), "dhcp": offers.result()}
+
+
+JOBS = {"owners": owners, "scan": scan, "dhcp": dhcp, "look": look}
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Do one of `JOBS`: `{"do": …, "interface": …, …}`."""
+    if job["interface"] not in {name for _, name in socket.if_nameindex()}:
+        raise OSError(errno.ENODEV, f"no such device: {job['interface']}")
+    return JOBS[job["do"]](job)
+
+
+def told(part: Callable[[dict[str, Any]], dict[str, Any]], job: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a part, or `{"reason", "detail"}`."""
+    try:
+        return part(job)
+    except ImportError as error:
+        return {"reason": "not_supported", "detail": f"scapy cannot be used here: {error}"}
+    except PermissionError:
+        return {"reason": "no_permission", "detail": "raw frames need CAP_NET_RAW; give it to the service, or run as root"}
+    except OSError as error:
+        reason = "no_address" if error.errno in {errno.ENODEV, errno.ENETDOWN, errno.ENXIO} else "internal"
+        return {"reason": reason, "detail": error.strerror or str(error)}
+    except Exception as error:  # scapy met a frame that it cannot read: the other part may still answer
+        return {"reason": "internal", "detail": f"{type(error).__name__}: {error}"}
 
 
 def main() -> None:
     """Read the job, print the answer."""
     logging.getLogger("scapy").setLevel(logging.CRITICAL)
-    answer: dict[str, Any]
-    try:
-        answer = work(json.load(sys.stdin))
-    except ImportError as error:
-        answer = {"reason": "not_supported", "detail": f"scapy cannot be used here: {error}"}
-    except PermissionError:
-        answer = {"reason": "no_permission", "detail": "raw frames need CAP_NET_RAW; give it to the service, or run as root"}
-    except OSError as error:
-        reason = "no_address" if error.errno in {errno.ENODEV, errno.ENETDOWN, errno.ENXIO} else "internal"
-        answer = {"reason": reason, "detail": error.strerror or str(error)}
-    print(json.dumps(answer))  # noqa: T201  its answer
+    print(json.dumps(told(work, json.load(sys.stdin))))  # noqa: T201  its answer
 
 
 if __name__ == "__main__":

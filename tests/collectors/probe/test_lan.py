@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -193,6 +194,16 @@ def test_without_the_right_to_raw_frames(site: Site) -> None:
     if netlab.services.require("capsh"):
         pytest.skip("capsh is not installed")
     assert site.pc.run(command).stdout.startswith("no_permission raw frames need CAP_NET_RAW")
+
+
+@needs_lab
+def test_one_half_of_a_look_does_not_fail_with_the_other(site: Site) -> None:
+    job = {"do": "look", "interface": "eth0", "rate": 200, "own4": ["192.168.1.10"], "own6": [], "source6": None}
+    asked = json.dumps({**job, "asked": [["192.168.1.10", "192.168.1.1"]], "seconds": "soon"})
+    command = [sys.executable, "-m", "collectors.probe.lan_frames"]
+    answer = json.loads(site.pc.run(command, input=asked).stdout)
+    assert [address for address, _ in answer["scan"]["found"]] == ["192.168.1.1"]
+    assert answer["dhcp"] == {"reason": "internal", "detail": "ValueError: could not convert string to float: 'soon'"}
 
 
 ODD_SERVER = Path(__file__).with_name("odd_dhcp.py")
