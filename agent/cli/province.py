@@ -71,8 +71,8 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
 @click.option("--url", required=True, callback=_address, help="Address of Prometheus (or of what answers its queries).")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the pages and tables.")
 @click.option("--user", default="", help="User of basic authentication.")
-@click.option("--password-file", type=click.Path(path_type=Path), help="File with the password.")
-@click.option("--ca-file", type=click.Path(), help="Authority of the server's certificate.")
+@click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the password.")
+@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Authority of the server's certificate.")
 @click.option("--tenant", default="", help="Tenant (X-Scope-OrgID), for Grafana Mimir.")
 def report(*, month: str, url: str, out: Path, user: str, password_file: Path | None, ca_file: str | None, tenant: str) -> None:
     """Write the service-level report of a month: a page and a table per commune, an evidence page per uplink."""
@@ -83,6 +83,10 @@ def report(*, month: str, url: str, out: Path, user: str, password_file: Path | 
 
     try:
         start = months.bounds(month)[0]
+    except ValueError:
+        click.echo(_("{month}: no month; write YYYY-MM, such as 2026-10").format(month=month), err=True)
+        sys.exit(2)
+    try:
         password = password_file.read_text(encoding="utf-8").strip() if password_file is not None else ""
         source = months.Prometheus(url, user, password, ca_file, tenant)
         found = months.collect(source, month, time.time())
@@ -91,10 +95,13 @@ def report(*, month: str, url: str, out: Path, user: str, password_file: Path | 
         except months.ReportError:
             earlier = None  # the first month of a deployment has nothing before it
         written = pages.write(found, earlier, out)
-    except ValueError:
-        click.echo(_("{month}: no month; write YYYY-MM, such as 2026-10").format(month=month), err=True)
+    except UnicodeDecodeError:
+        click.echo(_("{file}: not text; name the file with the password").format(file=password_file), err=True)
         sys.exit(2)
-    except (months.ReportError, OSError) as error:
-        click.echo(str(error), err=True)
+    except months.ReportError as error:
+        click.echo(_(error.text).format(**error.facts), err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(_("{out}: cannot be written: {error}; name a folder that can").format(out=out, error=error.strerror), err=True)
         sys.exit(2)
     click.echo(_("{file}: {count} files").format(file=out / "index.html", count=len(written)))

@@ -20,6 +20,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from agent.locale import N_
+
 Key = tuple[str, str, str]
 """Commune, site, link."""
 STATES = ("up", "degraded", "down", "unknown")
@@ -27,7 +29,12 @@ _STEP, _MINUTE = 1800, 60
 
 
 class ReportError(Exception):
-    """The report could not be made; the text says what to do."""
+    """The report could not be made: what to say, to be translated, and the facts in it."""
+
+    def __init__(self, text: str, **facts: object) -> None:
+        super().__init__(text, facts)
+        self.text = text
+        self.facts = facts
 
 
 @dataclass
@@ -49,17 +56,16 @@ class Prometheus:
             asked.add_header("Authorization", f"Basic {token}")
         if self.tenant:
             asked.add_header("X-Scope-OrgID", self.tenant)
-        context = ssl.create_default_context(cafile=self.ca_file) if self.url.startswith("https:") else None
         try:
+            context = ssl.create_default_context(cafile=self.ca_file) if self.url.startswith("https:") else None
             with urllib.request.urlopen(asked, timeout=120, context=context) as answer:  # noqa: S310
                 found: list[dict[str, object]] = json.load(answer)["data"]["result"]
         except urllib.error.HTTPError as error:
-            message = f"{self.url}: answered {error.code} to {fields['query'][:120]}; check user, password and address"
-            raise ReportError(message) from None
+            text = N_("{url}: answered {status} to {query}; check user, password and address")
+            raise ReportError(text, url=self.url, status=error.code, query=fields["query"][:120]) from None
         except (OSError, ValueError, KeyError) as error:
-            reason = getattr(error, "reason", error)
-            message = f"{self.url}: cannot be asked: {reason}; name the address of Prometheus, such as http://localhost:9090"
-            raise ReportError(message) from None
+            text = N_("{url}: cannot be asked: {reason}; name the address of Prometheus, such as http://localhost:9090")
+            raise ReportError(text, url=self.url, reason=getattr(error, "reason", error)) from None
         return found
 
     def at(self, query: str, moment: float) -> dict[tuple[str, ...], float]:
@@ -155,8 +161,7 @@ def collect(source: Prometheus, month: str, now: float) -> Month:
     found = Month(month, start, min(end, now))
     end = found.end
     if end <= start:
-        message = f"{month} has not begun; name a month that has"
-        raise ReportError(message)
+        raise ReportError(N_("{month} has not begun; name a month that has"), month=month)
     for labels, _ in source.series('max_over_time(commune_site_info{instance=""}[31d:6h])', end):
         found.names[labels["commune"], labels["site"]] = labels.get("name", labels["commune"])
         found.areas[labels["commune"], labels["site"]] = labels.get("area", "")
@@ -166,8 +171,8 @@ def collect(source: Prometheus, month: str, now: float) -> Month:
     query = 'max by (commune, site, link, state) (commune_link_seconds_total{commune!=""})'
     level = _level(source.over(query, start, end, _STEP))
     if not level:
-        message = f"{source.url}: holds no commune_link_seconds_total of {month}; check address and tenant"
-        raise ReportError(message)
+        text = N_("{url}: holds no commune_link_seconds_total of {month}; check address and tenant")
+        raise ReportError(text, url=source.url, month=month)
     opened = {
         (labels["commune"], labels["site"]): {moment for moment, value in points if value == 1}
         for labels, points in source.over('max by (commune, site) (commune:site_open{commune!=""})', start, end, _STEP)
