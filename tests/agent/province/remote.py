@@ -27,6 +27,14 @@ import yaml
 
 Point = tuple[float, float]
 Labelled = tuple[dict[str, str], list[Point]]
+PORTS = {
+    "victoria-metrics": (8428,),
+    "vmalert": (8880,),
+    "vmstorage": (8482, 8400, 8401),
+    "vminsert": (8480,),
+    "vmselect": (8481,),
+}
+"""Where each program of VictoriaMetrics listens, HTTP first; vmstorage then for vminsert and for vmselect."""
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -121,7 +129,7 @@ def free_port() -> int:
 def running(command: list[str], ready: str, log: Path, *, context: Any = None) -> Iterator[subprocess.Popen[bytes]]:
     """A program until the end of the block, once its `ready` address answers."""
     if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed; `make packages` installs it")
+        pytest.skip(f"{command[0]} is not installed; `make packages` installs it, if Debian has it")
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
             deadline = time.monotonic() + 30
@@ -172,6 +180,8 @@ def prometheus(tree: Path, work: Path, *, alertmanager: str = "", interval: str 
 
 def _known(program: str, flags: Iterable[str]) -> list[str]:
     """The flags that the installed release knows too; the containers' is newer."""
+    if shutil.which(program) is None:
+        return []
     listed = subprocess.run([program, "--help"], capture_output=True, text=True, check=False, timeout=30)
     return [
         flag
@@ -182,46 +192,52 @@ def _known(program: str, flags: Iterable[str]) -> list[str]:
 
 @contextlib.contextmanager
 def victoriametrics(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple[str, str]]:
-    """The rendered VictoriaMetrics, vmalert and TLS front, with the flags of `docker-compose.yml`.
+    """The rendered VictoriaMetrics (single or cluster), vmalert and TLS front, with the flags of `docker-compose.yml`.
 
     Gives the address that answers queries and the one that agents write to. Nginx runs as in its container: begun by root, its
     workers somebody else, the folder of certificates and users mounted where anybody may look.
     """
     compose = yaml.safe_load((tree / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-    engine, judge, front = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    programs = {
+        name: service["image"].removeprefix("victoriametrics/").partition(":")[0]
+        for name, service in compose.items()
+        if service["image"].startswith("victoriametrics/")
+    }
     places = {
-        "/data": str(work / "data"),
         "/etc/prometheus": str(tree / "prometheus"),
         "/etc/commune/rules": str(tree / "rules"),
-        "victoriametrics:8428": engine,
         "alertmanager:9093": alertmanager,
     }
+    for name, program in programs.items():
+        places |= {f"{name}:{port}": f"127.0.0.1:{free_port()}" for port in PORTS[program]}
 
-    def command(program: str, service: str, listen: str) -> list[str]:
-        flags = list(compose[service]["command"])
+    def here(text: str) -> str:
         for name, place in places.items():
-            flags = [flag.replace(name, place) for flag in flags]
-        return [program, *_known(program, flags), f"-httpListenAddr={listen}"]
+            text = text.replace(name, place)
+        return text
 
     with tempfile.TemporaryDirectory() as mounted, contextlib.ExitStack() as stack:
+        for name, program in programs.items():
+            listen = places[f"{name}:{PORTS[program][0]}"]
+            flags = _known(program, [here(flag.replace("/data", str(work / name))) for flag in compose[name]["command"]])
+            if program == "vmstorage":
+                flags += [f"-vminsertAddr={places[f'{name}:8400']}", f"-vmselectAddr={places[f'{name}:8401']}"]
+            command = [program, *flags, f"-httpListenAddr={listen}"]
+            stack.enter_context(running(command, f"http://{listen}/health", work / f"{name}.log"))
         Path(mounted).chmod(0o755)
         shutil.copytree(tree / "front/tls", f"{mounted}/tls")
-        text = (tree / "front/nginx.conf").read_text(encoding="utf-8").replace("/etc/nginx/tls", f"{mounted}/tls")
-        text = text.replace("victoriametrics:8428", engine).replace("listen 9443", f"listen {front}")
+        front = f"127.0.0.1:{free_port()}"
+        text = here((tree / "front/nginx.conf").read_text(encoding="utf-8")).replace("/etc/nginx/tls", f"{mounted}/tls")
+        text = text.replace("listen 9443", f"listen {front}")
         paths = "".join(f"{path}_temp_path {mounted}/{path}; " for path in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (work / "nginx.conf").write_text(
             f"daemon off; pid {work}/pid; events {{}}\nhttp {{ {paths}\n{text}\n}}\n", encoding="utf-8"
         )
-        stack.enter_context(
-            running(
-                command("victoria-metrics", "victoriametrics", engine), f"http://{engine}/health", work / "victoriametrics.log"
-            )
-        )
-        stack.enter_context(running(command("vmalert", "vmalert", judge), f"http://{judge}/health", work / "vmalert.log"))
         trusted = ssl.create_default_context(cafile=str(tree / "front/tls/ca.crt"))
         nginx = ["nginx", "-e", f"{work}/nginx.log", "-p", str(work), "-c", f"{work}/nginx.conf"]
         stack.enter_context(running(nginx, f"https://{front}/-/healthy", work / "nginx.out", context=trusted))
-        yield f"http://{engine}", f"https://{front}"
+        asked = next(flag.partition("=")[2] for flag in compose["vmalert"]["command"] if flag.startswith("-datasource.url="))
+        yield here(asked), f"https://{front}"
 
 
 @contextlib.contextmanager

@@ -443,11 +443,12 @@ def _only_writes(front: str, login: remote.Login) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["prometheus", "victoriametrics"])
+@pytest.mark.parametrize("backend", ["prometheus", "victoriametrics", "victoriametrics-cluster"])
 def test_from_event_to_webhook(tmp_path: Path, backend: str) -> None:
     """Four faults at three communes at once: four alerts, each once, each within its time; then recovery.
 
-    VictoriaMetrics is the rendered tree with its front and its credentials; what it holds late pages nobody there either.
+    VictoriaMetrics is the rendered tree with its front and its credentials; what it holds late pages nobody there either. A
+    cluster's programs are no packages of Debian: it runs where a developer has built them (release v1.102.1-cluster) into PATH.
     """
     receiver = Receiver()
     inventory, tree = rendered(tmp_path, receiver, 3, backend)
