@@ -99,7 +99,7 @@ def engine(backend: str, work: Path) -> Iterator[str]:
     else:
         with (
             remote.alertmanager(work / "tree/alertmanager/alertmanager.yml", work) as manager,
-            remote.victoriametrics(work / "tree", work, manager) as (url, _),
+            remote.engine(work / "tree", work, manager) as (url, _),
         ):
             yield url
 

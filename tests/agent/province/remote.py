@@ -33,8 +33,12 @@ PORTS = {
     "vmstorage": (8482, 8400, 8401),
     "vminsert": (8480,),
     "vmselect": (8481,),
+    "mimir": (9009, 9095, 7946),
 }
-"""Where each program of VictoriaMetrics listens, HTTP first; vmstorage then for vminsert and for vmselect."""
+"""Where each program of an engine listens: HTTP first, then vmstorage for vminsert and vmselect, Mimir for gRPC and memberlist."""
+RINGS = ("ingester", "distributor", "compactor", "store-gateway.sharding", "ruler", "query-scheduler", "overrides-exporter")
+TENANT = {"X-Scope-OrgID": "lam-dong"}
+"""Which province's series a query means, for engines that hold several."""
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -113,7 +117,7 @@ def query(url: str, expression: str, *, span: float = 0, step: int = 15, at: flo
     fields |= {"start": str(now - span), "end": str(now), "step": str(step)} if span else {"time": str(now)}
     path = "query_range" if span else "query"
     try:
-        answer = json.loads(request(f"{url}/api/v1/{path}", urllib.parse.urlencode(fields).encode()))
+        answer = json.loads(request(f"{url}/api/v1/{path}", urllib.parse.urlencode(fields).encode(), **TENANT))
     except urllib.error.HTTPError as error:
         raise AssertionError(expression + "\n" + error.read().decode()) from None
     return list(answer["data"]["result"])
@@ -126,13 +130,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], ready: str, log: Path, *, context: Any = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], ready: str, log: Path, *, context: Any = None, within: float = 30
+) -> Iterator[subprocess.Popen[bytes]]:
     """A program until the end of the block, once its `ready` address answers."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed; `make packages` installs it, if Debian has it")
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + within
             while True:
                 try:
                     request(ready, context=context)
@@ -191,21 +197,19 @@ def _known(program: str, flags: Iterable[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def victoriametrics(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple[str, str]]:
-    """The rendered VictoriaMetrics (single or cluster), vmalert and TLS front, with the flags of `docker-compose.yml`.
+def engine(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple[str, str]]:
+    """The rendered engine (VictoriaMetrics, its cluster, Mimir) and TLS front, with the flags of `docker-compose.yml`.
 
     Gives the address that answers queries and the one that agents write to. Nginx runs as in its container: begun by root, its
     workers somebody else, the folder of certificates and users mounted where anybody may look.
     """
     compose = yaml.safe_load((tree / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-    programs = {
-        name: service["image"].removeprefix("victoriametrics/").partition(":")[0]
-        for name, service in compose.items()
-        if service["image"].startswith("victoriametrics/")
-    }
+    images = {name: service["image"].partition(":")[0].rpartition("/")[2] for name, service in compose.items()}
+    programs = {name: program for name, program in images.items() if program in PORTS}
     places = {
         "/etc/prometheus": str(tree / "prometheus"),
         "/etc/commune/rules": str(tree / "rules"),
+        "/etc/mimir": str(work),
         "alertmanager:9093": alertmanager,
     }
     for name, program in programs.items():
@@ -218,12 +222,19 @@ def victoriametrics(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple
 
     with tempfile.TemporaryDirectory() as mounted, contextlib.ExitStack() as stack:
         for name, program in programs.items():
-            listen = places[f"{name}:{PORTS[program][0]}"]
+            listen, *others = (places[f"{name}:{port}"] for port in PORTS[program])
             flags = _known(program, [here(flag.replace("/data", str(work / name))) for flag in compose[name]["command"]])
+            health = "health"
             if program == "vmstorage":
-                flags += [f"-vminsertAddr={places[f'{name}:8400']}", f"-vmselectAddr={places[f'{name}:8401']}"]
-            command = [program, *flags, f"-httpListenAddr={listen}"]
-            stack.enter_context(running(command, f"http://{listen}/health", work / f"{name}.log"))
+                flags += [f"-vminsertAddr={others[0]}", f"-vmselectAddr={others[1]}"]
+            if program == "mimir":
+                text = here((tree / "mimir/mimir.yml").read_text(encoding="utf-8").replace("/data", str(work / name)))
+                (work / "mimir.yml").write_text(text, encoding="utf-8")
+                flags += _mimir_flags(listen, *others)
+                health = "ready"
+            else:
+                flags.append(f"-httpListenAddr={listen}")
+            stack.enter_context(running([program, *flags], f"http://{listen}/{health}", work / f"{name}.log", within=120))
         Path(mounted).chmod(0o755)
         shutil.copytree(tree / "front/tls", f"{mounted}/tls")
         front = f"127.0.0.1:{free_port()}"
@@ -236,8 +247,17 @@ def victoriametrics(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple
         trusted = ssl.create_default_context(cafile=str(tree / "front/tls/ca.crt"))
         nginx = ["nginx", "-e", f"{work}/nginx.log", "-p", str(work), "-c", f"{work}/nginx.conf"]
         stack.enter_context(running(nginx, f"https://{front}/-/healthy", work / "nginx.out", context=trusted))
-        asked = next(flag.partition("=")[2] for flag in compose["vmalert"]["command"] if flag.startswith("-datasource.url="))
-        yield here(asked), f"https://{front}"
+        sources = yaml.safe_load((tree / "grafana/provisioning/datasources/commune.yml").read_text(encoding="utf-8"))
+        yield here(sources["datasources"][0]["url"]), f"https://{front}"
+
+
+def _mimir_flags(http: str, grpc: str, memberlist: str) -> list[str]:
+    """Everything on loopback: in its container it takes the address of its network card."""
+    flags = ["-memberlist.bind-addr=127.0.0.1", "-memberlist.advertise-addr=127.0.0.1"]
+    flags += [f"-memberlist.bind-port={memberlist.partition(':')[2]}", "-query-frontend.instance-addr=127.0.0.1"]
+    for kind, listen in (("http", http), ("grpc", grpc)):
+        flags += [f"-server.{kind}-listen-address=127.0.0.1", f"-server.{kind}-listen-port={listen.partition(':')[2]}"]
+    return [*flags, *(f"-{part}{'-' if part.endswith('sharding') else '.'}ring.instance-addr=127.0.0.1" for part in RINGS)]
 
 
 @contextlib.contextmanager

@@ -420,7 +420,7 @@ def _engine(backend: str, tree: Path, work: Path, manager: str, user: str) -> It
             yield url, url, None
     else:
         login = remote.Login(user, (tree / f"secrets/{user}.password").read_text().strip(), tree / "front/tls/ca.crt")
-        with remote.victoriametrics(tree, work, manager) as (url, front):
+        with remote.engine(tree, work, manager) as (url, front):
             yield url, front, login
 
 
@@ -443,12 +443,12 @@ def _only_writes(front: str, login: remote.Login) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["prometheus", "victoriametrics", "victoriametrics-cluster"])
+@pytest.mark.parametrize("backend", ["prometheus", "victoriametrics", "victoriametrics-cluster", "mimir"])
 def test_from_event_to_webhook(tmp_path: Path, backend: str) -> None:
     """Four faults at three communes at once: four alerts, each once, each within its time; then recovery.
 
-    VictoriaMetrics is the rendered tree with its front and its credentials; what it holds late pages nobody there either. A
-    cluster's programs are no packages of Debian: it runs where a developer has built them (release v1.102.1-cluster) into PATH.
+    All but Prometheus are the rendered tree with its front and its credentials; what arrives late pages nobody there either. The
+    programs of VictoriaMetrics' cluster and of Mimir are no packages of Debian: they are run where a developer has them in PATH.
     """
     receiver = Receiver()
     inventory, tree = rendered(tmp_path, receiver, 3, backend)
