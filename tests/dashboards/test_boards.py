@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
@@ -90,21 +89,10 @@ def test_structure(path: Path) -> None:
                 assert name in known or name == "commune_name", name
 
 
-@contextlib.contextmanager
-def engine(backend: str, work: Path) -> Iterator[str]:
-    """The rendered Prometheus, or the rendered VictoriaMetrics with its vmalert."""
-    if backend == "prometheus":
-        with remote.prometheus(work / "tree", work) as url:
-            yield url
-    else:
-        with (
-            remote.alertmanager(work / "tree/alertmanager/alertmanager.yml", work) as manager,
-            remote.engine(work / "tree", work, manager) as (url, _),
-        ):
-            yield url
-
-
-@pytest.fixture(scope="module", params=["prometheus", pytest.param("victoriametrics", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=["prometheus", *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS if name != "prometheus")],
+)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     work = tmp_path_factory.mktemp("province")
     inventory = fleet.province(124)
@@ -112,10 +100,13 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     render(load(work / "province.yaml"), work, work / "tree", request.param)
     for rules in (work / "tree" / BACKENDS[request.param].rules(load(work / "province.yaml"))).glob("*.yml"):
         rules.write_text(INTERVAL.sub(f"interval: {STEP}s", rules.read_text(encoding="utf-8")), encoding="utf-8")
-    with engine(request.param, work) as url:
-        remote.push(url, simulation.earlier(inventory, time.time() - 1200, 12600))
+    with (
+        remote.alertmanager(work / "tree/alertmanager/alertmanager.yml", work) as manager,
+        remote.served(request.param, work / "tree", work, manager) as (url, front, login),
+    ):
+        remote.push(front, simulation.earlier(inventory, time.time() - 1200, 12600), login)
         for batch in simulation.push_batches(inventory, time.time(), 1200, 60):
-            remote.push(url, batch)
+            remote.push(front, batch, login)
         wanted = (
             "commune:serving_limit",
             "commune:zone_dead",
@@ -128,10 +119,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             assert time.monotonic() < deadline, "the rules recorded nothing"
             time.sleep(STEP)
             for batch in simulation.push_batches(inventory, time.time(), 0, 60):
-                remote.push(url, batch)
+                remote.push(front, batch, login)
         time.sleep(2 * STEP)  # every group once more, so that what follows from another rule is there too
         for batch in simulation.push_batches(inventory, time.time(), 0, 60):
-            remote.push(url, batch)
+            remote.push(front, batch, login)
         yield url
 
 

@@ -251,6 +251,19 @@ def engine(tree: Path, work: Path, alertmanager: str) -> Iterator[tuple[str, str
         yield here(sources["datasources"][0]["url"]), f"https://{front}"
 
 
+@contextlib.contextmanager
+def served(backend: str, tree: Path, work: Path, manager: str) -> Iterator[tuple[str, str, Login | None]]:
+    """The rendered engine: where it answers, where agents write, and how one logs in there (Prometheus: past its front)."""
+    if backend == "prometheus":
+        with prometheus(tree, work, alertmanager=manager) as url:
+            yield url, url, None
+    else:
+        user = min(path.stem for path in tree.glob("secrets/*-counter-1.password"))
+        login = Login(user, (tree / f"secrets/{user}.password").read_text().strip(), tree / "front/tls/ca.crt")
+        with engine(tree, work, manager) as (url, front):
+            yield url, front, login
+
+
 def _mimir_flags(http: str, grpc: str, memberlist: str) -> list[str]:
     """Everything on loopback: in its container it takes the address of its network card."""
     flags = ["-memberlist.bind-addr=127.0.0.1", "-memberlist.advertise-addr=127.0.0.1"]

@@ -412,18 +412,6 @@ class Agents:
                     remote.push(self.url, told, self.login)
 
 
-@contextlib.contextmanager
-def _engine(backend: str, tree: Path, work: Path, manager: str, user: str) -> Iterator[tuple[str, str, remote.Login | None]]:
-    """The rendered engine: where it answers, where agents write, and how they log in (Prometheus: past its front)."""
-    if backend == "prometheus":
-        with remote.prometheus(tree, work, alertmanager=manager) as url:
-            yield url, url, None
-    else:
-        login = remote.Login(user, (tree / f"secrets/{user}.password").read_text().strip(), tree / "front/tls/ca.crt")
-        with remote.engine(tree, work, manager) as (url, front):
-            yield url, front, login
-
-
 def _only_writes(front: str, login: remote.Login) -> None:
     """The front takes a known user's samples and nothing else."""
     stranger = dataclasses.replace(login, password="wrong")
@@ -461,7 +449,7 @@ def test_from_event_to_webhook(tmp_path: Path, backend: str) -> None:
     first, second, third = (commune["code"] for commune in inventory["communes"])
     with (
         remote.alertmanager(tree / "alertmanager/alertmanager.yml", tmp_path) as manager,
-        _engine(backend, tree, tmp_path, manager, f"{first}-main-counter-1") as (url, front, login),
+        remote.served(backend, tree, tmp_path, manager) as (url, front, login),
     ):
         if login is not None:
             _only_writes(front, login)
