@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from agent.forward.database import Database
+
 log = logging.getLogger(__name__)
 RETRY_DISK = 60.0
 T = TypeVar("T")
@@ -36,7 +38,9 @@ class Keeper:
             self._db = self._in_memory(error, None)
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
-        database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5.0)
+        database = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5.0, factory=Database
+        )
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
@@ -113,10 +117,10 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it is not there, or no database.
     """
     address = f"file:{urllib.parse.quote(str(path))}?mode=ro"
-    database = sqlite3.connect(address, uri=True)
+    database = sqlite3.connect(address, uri=True, factory=Database)
     try:
         database.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError:
         database.close()
-        database = sqlite3.connect(f"{address}&immutable=1", uri=True)
+        database = sqlite3.connect(f"{address}&immutable=1", uri=True, factory=Database)
     return database

@@ -2,7 +2,7 @@
 
 Pure functions from samples to bytes and back. A fresh row is written within milliseconds of its reading and usually
 deleted minutes later, so it is only packed. What waits for hours is rewritten as a block: the samples of each series
-side by side, bytes of equal rank together, deflated; measured figures are in docs/adr/041-spool-format.md. Times are
+side by side, bytes of equal rank together, deflated; measured figures are in docs/adr/041-spool.md. Times are
 kept relative to the row's first one, so that a row written before the true time was known is corrected by moving one
 number.
 """

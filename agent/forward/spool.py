@@ -66,7 +66,7 @@ class Spool:
         self._lock = threading.Lock()
         self._waiting: list[Row] = []
         self._scheduled = False
-        self._told_bound = False
+        self._told_bound: float | None = None
         self._held: Parcel | None = None
         self._exports: set[str] = set()
         self.taken = 0
@@ -148,13 +148,19 @@ class Spool:
 
     def _maintain(self, now: float) -> Totals:
         dropped = self._disks.maintain(round(now * 1000), self._max_age)
+        self.totals = self._disks.totals()
+        oldest = self.totals.oldest
+        age = 0.0 if oldest is None else now - oldest / 1000
+        if dropped:
+            if self._told_bound is None:
+                samples = sum(expired.samples for expired in dropped)
+                log.warning("spool at its bound, the oldest samples go first", extra={"samples": samples})
+            self._told_bound = max(self._told_bound or 0.0, age)
+        elif self._told_bound is not None and age < self._told_bound / 2:
+            self._told_bound = None  # half of it was delivered: the next time at the bound is another outage
         for expired in dropped:
-            if not self._told_bound:
-                log.warning("spool at its bound, the oldest samples go first", extra={"samples": expired.samples})
             if self._expired is not None:
                 self._expired(expired)
-        self._told_bound = bool(dropped)
-        self.totals = self._disks.totals()
         return self.totals
 
     async def set_boot(self, boot: str, base: float | None, wall_base: float) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from agent.forward import packing
+from agent.forward.database import Database
 from agent.forward.packing import Columns
 from agent.forward.samples import Batch, Column, Description, Expired, Row, Totals, in_order, merge
 
@@ -37,7 +38,9 @@ class Store:
         self.path = path
         self._numbers: dict[Description, int] = {}
         self.described: dict[int, Description] = {}
-        self.db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5.0)
+        self.db = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5.0, factory=Database
+        )
         try:
             self.db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self.db.execute("PRAGMA journal_mode = WAL")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.settings import BasicAuth, TlsClient
+from collectors.probe import tls
 from collectors.probe.proxy import basic
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def judge_of_dates(clock: TrueClock, *, to_learn: bool = False) -> Now | None:
 
 
 def client_context(settings: TlsClient, file: Callable[[str], Path], now: Now | None = None) -> ssl.SSLContext:
-    """The settings as a context; without `ca_file` the system's trust store.
+    """The settings as a context; without `ca_file` the system's trust store, in the context that `http` has where it will do.
 
     Args:
         settings: what to trust and how to identify oneself.
@@ -41,6 +42,9 @@ def client_context(settings: TlsClient, file: Callable[[str], Path], now: Now | 
     Raises:
         OSError: a file cannot be read; `ssl.SSLError` among them: it holds no certificate.
     """
+    own = settings.insecure_skip_verify or settings.ca_file or settings.cert_file
+    if now is None and not own:
+        return tls.verifying(None)  # another one takes a megabyte
     if settings.insecure_skip_verify:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the trust store, which is most of a megabyte
         context.check_hostname = False

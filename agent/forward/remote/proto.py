@@ -4,13 +4,23 @@ Their descriptors are here as protobuf itself writes them, as they also are in t
 them from tables of fields takes a module that costs 0.6 MiB of memory for as long as the agent runs. The tables are in
 tests/agent/forward/remote/test_proto.py, which compares and prints. They hold all that the agent needs of
 `prometheus/prompb/{remote,types}.proto` and `io/prometheus/write/v2/types.proto`; the protobuf library does all encoding.
+
+Its compiled part makes the classes by itself. The modules around it, which protobuf's own `descriptor_pool` and
+`message_factory` import, hold a second implementation in Python: another megabyte that nobody uses
+(docs/adr/005-what-stays-resident.md).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+try:
+    from google._upb._message import DescriptorPool, MessageMeta
+except ImportError:  # a platform for which protobuf is not compiled
+    from google.protobuf.descriptor_pool import DescriptorPool  # type: ignore[assignment]
+    from google.protobuf.internal.python_message import GeneratedProtocolMessageType as MessageMeta  # type: ignore[assignment]
 
 VERSION_1 = (
     b'\n\x10prometheus.proto\x12\nprometheus"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01('
@@ -32,13 +42,16 @@ VERSION_2 = (
 )
 
 
-def _class(descriptor: bytes, name: str) -> Any:
-    pool = descriptor_pool.DescriptorPool()
+def _classes(package: str, descriptor: bytes) -> dict[str, Any]:
+    pool = DescriptorPool()
     pool.AddSerializedFile(descriptor)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    found = pool.FindFileByName(f"{package}.proto").message_types_by_name
+    return {
+        name: MessageMeta(name, (Message,), {"DESCRIPTOR": message, "__module__": __name__}) for name, message in found.items()
+    }
 
 
-WriteRequest: Any = _class(VERSION_1, "prometheus.WriteRequest")
+WriteRequest: Any = _classes("prometheus", VERSION_1)["WriteRequest"]
 """`prometheus.WriteRequest` of remote write 1.0."""
-Request: Any = _class(VERSION_2, "io.prometheus.write.v2.Request")
+Request: Any = _classes("io.prometheus.write.v2", VERSION_2)["Request"]
 """`io.prometheus.write.v2.Request` of remote write 2.0."""

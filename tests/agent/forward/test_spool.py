@@ -199,6 +199,24 @@ def test_the_byte_bound_drops_the_oldest_and_counts_them(tmp_path: Path) -> None
         assert totals.oldest > dropped[-1].first
 
 
+def test_an_outage_at_the_bound_is_said_once_and_the_next_one_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dropped: list[Expired] = []
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(500)]
+    generator = random.Random(4)
+    with spool(tmp_path, max_bytes=2 * 2**20, expired=dropped.append) as found:
+        for outage in range(2):
+            dropped.clear()
+            for moment in range(outage * 500, outage * 500 + 400):
+                found.append([Row(0, None, moment * 60_000, [(series, generator.random()) for series in many])])
+                if moment % 5 == 4:
+                    asyncio.run(found.maintain(moment * 60.0))
+            assert len(dropped) > 1
+            assert caplog.text.count("spool at its bound") == outage + 1
+            while parcel := asyncio.run(found.fetch(limit=100_000)):
+                asyncio.run(found.delivered(parcel))
+            asyncio.run(found.maintain(outage * 30_000.0 + 24_000))
+
+
 def test_the_age_bound_drops_what_is_older(tmp_path: Path) -> None:
     dropped: list[Expired] = []
     with spool(tmp_path, max_age=3600.0, expired=dropped.append) as found:

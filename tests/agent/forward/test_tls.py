@@ -17,6 +17,7 @@ from aiohttp import web
 from agent.clock import TrueClock
 from agent.forward.tls import client_context, judge_of_dates
 from agent.settings import BasicAuth, TlsClient
+from collectors.probe import tls
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.strict import Strict, until
 
@@ -38,6 +39,17 @@ def test_the_computers_clock_judges_while_it_is_right() -> None:
     assert judge is not None
     assert judge() == pytest.approx(hands.true())
     assert client_context(TlsClient(), Path).verify_flags & 0x200000 == 0
+
+
+def test_the_systems_trust_store_is_held_once_and_by_the_computers_clock() -> None:
+    dated = client_context(TlsClient(), Path, lambda: None)
+    assert dated.verify_flags & 0x200000
+    shared = client_context(TlsClient(), Path)
+    assert shared is client_context(TlsClient(), Path) is tls.verifying(None)
+    assert shared.verify_mode is ssl.CERT_REQUIRED
+    assert shared.check_hostname
+    assert shared.verify_flags & 0x200000 == 0
+    assert shared.sslobject_class is not dated.sslobject_class
 
 
 @asynccontextmanager

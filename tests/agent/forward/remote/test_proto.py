@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from google.protobuf import descriptor_pb2
 
@@ -61,6 +64,34 @@ FILES = {"VERSION_1": ("prometheus", _VERSION_1), "VERSION_2": ("io.prometheus.w
 @pytest.mark.parametrize("name", FILES)
 def test_descriptors_are_those_of_the_specifications(name: str) -> None:
     assert getattr(proto, name) == build(*FILES[name])
+
+
+_ENCODE = """
+import sys
+
+if "python" in sys.argv:
+    sys.modules["google._upb._message"] = None
+from agent.forward.remote.messages import Encoder
+from agent.forward.samples import Description, Exemplar
+
+one = Description((("__name__", "a_total"), ("instance", "pc")), "counter", "a_total", "Help.", "seconds")
+for version in ("1.0", "2.0"):
+    body = Encoder().encode(
+        version, {one: ([1000, 2000], [1.5, 2.5])}, {one: 500}, describe={one}, exemplars={one: Exemplar((("trace", "t"),), 1.0, 7)}
+    )
+    print(body.hex())
+print("google.protobuf.internal.python_message" in sys.modules)
+"""
+
+
+def test_protobuf_in_python_encodes_the_same_and_is_not_loaded_beside_the_compiled_one() -> None:
+    compiled, python = (
+        subprocess.run([sys.executable, "-c", _ENCODE, name], capture_output=True, text=True, check=True).stdout.split()
+        for name in ("compiled", "python")
+    )
+    assert compiled[:2] == python[:2]
+    assert compiled[2:] == ["False"]
+    assert python[2:] == ["True"]
 
 
 if __name__ == "__main__":
