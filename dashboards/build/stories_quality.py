@@ -59,11 +59,11 @@ def _severities(alert: str, bad: list[Series], middling: list[Series], good: lis
     ]
 
 
-def _mobile(state: str, rsrp: float) -> list[Series]:
-    """A modem that the agent has judged."""
+def _mobile(state: str, rsrp: float, modem: str = "m") -> list[Series]:
+    """A modem that the agent has judged: this computer's, or an LTE router's."""
     return [
-        steady("commune_mobile_coverage", A.at(modem="m", state=state), 1),
-        steady("commune_mobile_signal_rsrp_dbm", A.at(modem="m"), rsrp),
+        steady("commune_mobile_coverage", A.at(modem=modem, state=state), 1),
+        steady("commune_mobile_signal_rsrp_dbm", A.at(modem=modem), rsrp),
     ]
 
 
@@ -126,18 +126,14 @@ STORIES = [
         _gauge("commune_lan_duplicate_addresses", 2, interface="eth0"),
         _gauge("commune_lan_duplicate_addresses", 0, interface="eth0"),
     ),
-    *_two(
-        "BackupLineWeak",
-        _gauge("commune_mobile_signal_rsrp_dbm", -115, modem="m"),
-        _gauge("commune_mobile_signal_rsrp_dbm", -105, modem="m"),
-    ),
+    *_two("BackupLineWeak", [*BASE, *_mobile("weak", -115)], [*BASE, *_mobile("good", -105)]),
     *(
         Story(f"BackupLineWeak: {title}", [*BASE, *series], [(1200, "BackupLineWeak", alerts)])
         for title, series, alerts in (
-            ("the agent's limits count, not ours", _mobile("weak", -100), 1),
+            ("the limits of the agent's configuration count", _mobile("weak", -100), 1),
             ("and may be laxer", _mobile("good", -115), 0),
             ("no coverage", _mobile("none", -121), 1),
-            ("a router that is not registered", [steady("commune_mobile_registered", A.at(modem="m"), 0)], 1),
+            ("one of two modems", [*_mobile("good", -80), *_mobile("none", -125, "lte-1")], 1),
         )
     ),
 ]
