@@ -196,7 +196,7 @@ def of_file(file: str) -> Iterator[Packet]:
             links.add(link)
             yield link, when, data
     if links and not links & frames80211.LINKS:
-        message = f"no capture of 802.11 frames (link type {min(links)}); capture on an interface in monitor mode"
+        message = f"no capture of 802.11 frames (link type {min(links)})"
         raise ValueError(message)
 
 
@@ -235,7 +235,8 @@ def main(arguments: list[str]) -> int:
         packets = of_interface(arguments[1], float(arguments[2])) if monitor else of_file(arguments[0])
         print(json.dumps(analyse(packets).result()))  # noqa: T201
     except (OSError, Scapy_Exception, ValueError) as error:
-        print(f"{arguments[1] if monitor else arguments[0]}: {error}", file=sys.stderr)  # noqa: T201
+        said = str(getattr(error, "strerror", None) or error).rstrip(" !.")
+        print(f"{arguments[1] if monitor else arguments[0]}: {said}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

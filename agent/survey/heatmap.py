@@ -11,15 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.locale import Translate
+from agent.locale import N_, Translate
 from agent.survey.labels import Label, place
-from agent.survey.report import DEAD, Limits, Survey, dbm
+from agent.survey.report import DEAD, UNKNOWN, Limits, Survey, dbm
+from agent.survey.trouble import SurveyError, unreadable
 from collectors.wire.survey_file import Visit
 
 WEAKEST, STRONGEST = -90.0, -40.0
-UNHEARD = -95.0
+FAINTEST = -95.0
+"""What a spot without signal is painted as."""
 COLOURS = ((0.0, "#7f0000"), (0.15, "#d73027"), (0.30, "#fdae61"), (0.46, "#d9ef8b"), (0.7, "#66bd63"), (1.0, "#1a6b3c"))
-VERDICT_COLOURS = {"good": "#1a7f37", "weak": "#b35900", "dead": "#b00020"}
+VERDICT_COLOURS = {"good": "#1a7f37", "weak": "#b35900", "dead": "#b00020", "unknown": "#555555"}
+MARKERS = {"dead": "X", "unknown": "$?$"}
 REACH = 0.22
 """How far a spot's value is painted, as a share of the picture: beyond it nothing was measured, so nothing is claimed."""
 
@@ -28,7 +31,7 @@ Extent = tuple[float, float, float, float]
 """Left, right, bottom and top in the units of the positions."""
 
 
-class MissingExtraError(RuntimeError):
+class MissingExtraError(SurveyError):
     """matplotlib is not installed."""
 
 
@@ -38,6 +41,25 @@ class Plan:
 
     file: Path
     metres: float | None = None
+
+    @classmethod
+    def of(cls, file: Path, metres: float | None) -> Plan:
+        """The plan in a file that holds a picture.
+
+        Raises:
+            SurveyError: it cannot be read, or is none.
+            MissingExtraError: what draws pictures is not installed.
+        """
+        libraries()
+        from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+
+        try:
+            with Image.open(file):
+                return cls(file, metres)
+        except UnidentifiedImageError as error:
+            raise SurveyError(N_("{file}: no picture; a floor plan is a PNG or JPEG file"), file=str(file)) from error
+        except OSError as error:
+            raise unreadable(file, error) from error
 
 
 def libraries() -> Any:
@@ -50,8 +72,8 @@ def libraries() -> Any:
         import matplotlib as mpl  # noqa: PLC0415  costs 40 MiB and a second
         from matplotlib import figure  # noqa: PLC0415
     except ImportError as error:
-        message = f"pictures need matplotlib ({error}); install it with: pip install 'commune-agent[survey]'"
-        raise MissingExtraError(message) from None
+        text = N_("pictures need matplotlib ({why}); install it with: pip install 'commune-agent[survey]'")
+        raise MissingExtraError(text, why=str(error)) from None
     mpl.rcParams.update({"font.family": "DejaVu Sans", "axes.unicode_minus": False, "svg.fonttype": "path"})
     return figure
 
@@ -81,7 +103,8 @@ def draw(survey: Survey, ssid: str, plan: Plan | None, out: Path, _: Translate, 
     if not placed:
         _legend(figure, _limit_lines(survey.limits, _))
     if placed:
-        _scale(figure, axes, image, survey.limits, _)
+        is_unknown = any(signal is None for one, _title in panels for _visit, signal in _spots(one, ssid))
+        _scale(figure, axes, image, survey.limits, _, is_unknown=is_unknown)
         canvas = _canvas(figure)
         figure.draw_without_rendering()  # labels are placed in points of the picture, so its layout must stand
         figure.set_layout_engine("none")
@@ -109,12 +132,7 @@ def _plain(text: str) -> str:
 
 
 def _spots(survey: Survey, ssid: str) -> list[tuple[Visit, float | None]]:
-    found = []
-    for visit in survey.visits:
-        if ssid in visit.ssids:
-            best = visit.best(ssid)
-            found.append((visit, None if best is None else best.signal_dbm))
-    return found
+    return [(visit, visit.signal(ssid)) for visit in survey.visits if ssid in visit.ssids]
 
 
 def _extent(visits: Sequence[Visit], plan: Plan | None) -> Extent:
@@ -153,10 +171,12 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
     diagonal = float(np.hypot(right - left, bottom - top))
     weights, total, nearest = np.zeros_like(grid_x), np.zeros_like(grid_x), np.full_like(grid_x, np.inf)
     for visit, signal in spots:
+        if signal is None:
+            continue
         distance = np.hypot(grid_x - (visit.x or 0.0), grid_y - (visit.y or 0.0))
         weight = 1.0 / np.maximum(distance / diagonal, 0.012) ** 2.6
         weights += weight
-        total += weight * (UNHEARD if signal is None else signal)
+        total += weight * max(signal, FAINTEST)
         nearest = np.minimum(nearest, distance)
     values = np.ma.masked_where(nearest > REACH * diagonal, total / np.maximum(weights, 1e-9))
     image = axis.imshow(
@@ -171,9 +191,11 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
     _dead_areas(axis, grid_x, grid_y, values, survey.limits)
     for visit, signal in spots:
         verdict = survey.limits.verdict(signal)
-        marker = "X" if verdict == DEAD else "o"
+        marker = MARKERS.get(verdict, "o")
         colour = VERDICT_COLOURS[verdict]
-        axis.plot(visit.x, visit.y, marker, color=colour, markersize=11, markeredgecolor="white", markeredgewidth=1.4, zorder=7)
+        axis.plot(
+            visit.x, visit.y, marker=marker, color=colour, markersize=11, markeredgecolor="white", markeredgewidth=1.4, zorder=7
+        )
     axis.set_xlim(left, right)
     axis.set_ylim(bottom, top)
     return image
@@ -200,7 +222,7 @@ def _backdrop(axis: Any, plan: Plan | None, extent: Extent) -> None:
 def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits) -> None:
     """Hatch what is below the threshold and draw its edge, so that it is told without colours too."""
     if values.count() and values.min() < limits.dead:
-        levels = [min(float(values.min()), UNHEARD) - 1, limits.dead]
+        levels = [min(float(values.min()), FAINTEST) - 1, limits.dead]
         axis.contourf(grid_x, grid_y, values, levels=levels, colors="none", hatches=["////"], zorder=4)
         if values.max() > limits.dead:
             axis.contour(
@@ -239,7 +261,7 @@ def _labels(survey: Survey, ssid: str, _: Translate) -> list[Label]:
     return found
 
 
-def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate) -> None:
+def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate, *, is_unknown: bool) -> None:
     """The colour scale with both thresholds, and what hatching and lines mean."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
@@ -255,6 +277,9 @@ def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate) -> 
         Line2D([], [], marker="o", linestyle="", color="#555555", markersize=9, label=_("measured spot")),
         Line2D([], [], marker="X", linestyle="", color=VERDICT_COLOURS[DEAD], markersize=10, label=_("dead spot")),
     ]
+    if is_unknown:
+        colour, marker = VERDICT_COLOURS[UNKNOWN], MARKERS[UNKNOWN]
+        legend.append(Line2D([], [], marker=marker, linestyle="", color=colour, markersize=9, label=_("heard, signal unknown")))
     _legend(figure, legend)
 
 
@@ -278,12 +303,12 @@ def _bars(axis: Any, survey: Survey, ssid: str, _: Translate) -> None:
     zones = [zone for zone in survey.zones if zone.ssid == ssid][::-1]
     for index, zone in enumerate(zones):
         signal = zone.weakest_dbm
-        width = max((UNHEARD if signal is None else signal) - WEAKEST, 0.6)
+        width = max((WEAKEST if signal is None else signal) - WEAKEST, 0.6)
         dead = zone.verdict == DEAD
         axis.barh(
             index, width, left=WEAKEST, color=VERDICT_COLOURS[zone.verdict], hatch="////" if dead else None, edgecolor="white"
         )
-        text = f"{dbm(signal, _)} · {_(zone.verdict)}"
+        text = _(UNKNOWN) if signal is None else f"{dbm(signal, _)} · {_(zone.verdict)}"
         axis.text(
             WEAKEST + width + 0.6,
             index,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from agent.locale import Translate
+from pathlib import Path
+
+from agent.locale import N_, Translate
+
+_REASONS = (N_("No such file or directory"), N_("Is a directory"), N_("Permission denied"))
+"""What operating systems say most often; anything else they say stays as it is."""
 
 
 class SurveyError(RuntimeError):
@@ -10,7 +15,7 @@ class SurveyError(RuntimeError):
 
     Args:
         text: with places for `facts`, marked by `N_`.
-        facts: names and numbers, the same in every language.
+        facts: names and numbers, the same in every language; `why`, said by the system, is translated where it is known.
     """
 
     def __init__(self, text: str, **facts: str) -> None:
@@ -20,4 +25,10 @@ class SurveyError(RuntimeError):
 
     def told(self, _: Translate) -> str:
         """The message in a language."""
-        return _(self._text).format(**self._facts)
+        return _(self._text).format(**self._facts | {name: _(said) for name, said in self._facts.items() if name == "why"})
+
+
+def unreadable(file: Path | str, error: OSError) -> SurveyError:
+    """Why a file cannot be read, and what to do."""
+    text = N_("{file}: cannot be read: {why}; name a file that is there and that you may read, with its folder")
+    return SurveyError(text, file=str(file), why=error.strerror or str(error))

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from agent.locale import translator
 from agent.survey import heatmap
 from agent.survey.report import Limits, judge
+from agent.survey.trouble import SurveyError
 from tests.agent.survey.samples import visits
 
 LIMITS = Limits()
@@ -63,6 +64,30 @@ def test_without_a_plan_a_grid_and_without_places_bars(tmp_path: Path) -> None:
         assert share(file, 255, 255, 255, 6) < 0.95
 
 
+def test_a_spot_whose_signal_is_not_known_is_marked_and_paints_nothing(tmp_path: Path) -> None:
+    unknown = [
+        dataclasses.replace(visit, heard=tuple(dataclasses.replace(one, signal_dbm=None) for one in visit.heard))
+        for visit in visits()
+        if visit.heard
+    ]
+    survey = judge(unknown, LIMITS)
+    labels = heatmap._labels(survey, "CSC-Free", translator("en"))
+    assert [label.text.split("\n")[1] for label in labels] == ["unknown"] * 4
+    for placed in (True, False):
+        file = tmp_path / f"{placed}.png"
+        drawing = survey if placed else judge([dataclasses.replace(visit, x=None, y=None) for visit in unknown], LIMITS)
+        heatmap.draw(drawing, "CSC-Free", None, file, translator("vi"))
+        assert share(file, 0x7F, 0x00, 0x00) < 0.005, "but for the line of the limit"
+
+
+def test_a_plan_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.txt").write_text("hello")
+    with pytest.raises(SurveyError, match=r"plan\.txt: no picture; a floor plan is a PNG or JPEG file"):
+        heatmap.Plan.of(tmp_path / "plan.txt", None)
+    with pytest.raises(SurveyError, match=r"none\.png: cannot be read: No such file"):
+        heatmap.Plan.of(tmp_path / "none.png", None)
+
+
 def test_before_and_after_stand_side_by_side(tmp_path: Path) -> None:
     file = tmp_path / "both.png"
     heatmap.draw(judge(visits(), LIMITS), "CSC-Free", None, file, translator("en"), judge(visits(-9), LIMITS))
@@ -83,7 +108,7 @@ def test_the_map_is_right_where_it_was_measured(tmp_path: Path) -> None:
         column = round((visit.x - left) / (right - left) * (values.shape[1] - 1))
         row = round((visit.y - top) / (bottom - top) * (values.shape[0] - 1))
         best = visit.best("CSC-Free")
-        assert values[row, column] == pytest.approx(best.signal_dbm if best else heatmap.UNHEARD, abs=1.5), visit.zone
+        assert values[row, column] == pytest.approx(best.signal_dbm if best else heatmap.FAINTEST, abs=1.5), visit.zone
 
 
 def test_a_zone_of_several_spots_is_named_once_and_each_spot_has_its_signal() -> None:
