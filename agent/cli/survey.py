@@ -18,8 +18,9 @@ from agent import statedir
 from agent.cli.run import load_settings
 from agent.locale import LANGUAGES, Translate, choose, translator
 from agent.settings import AgentSettings
-from agent.survey import capture, heatmap, importer, listing, pictures, report, store
+from agent.survey import capture, importer, listing, pictures, report, store
 from agent.survey.air import evil_twins
+from agent.survey.plan import Plan
 from agent.survey.record import record
 from agent.survey.trouble import SurveyError
 from collectors.machine import Machine
@@ -306,7 +307,7 @@ def report_command(
             survey,
             earlier,
             changes,
-            plan=heatmap.Plan.of(plan, plan_width) if plan else None,
+            plan=Plan.of(plan, plan_width) if plan else None,
             out=out or pictures.free_folder(survey),
             language=language,
             site=settings.core.site.name,

@@ -5,16 +5,16 @@ matplotlib is loaded in `draw` alone; it is in the extra `[survey]`, since no ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.locale import N_, Translate
+from agent.locale import Translate
 from agent.survey.labels import Label, place
+from agent.survey.plan import Extent, Plan, backdrop, extent_of
 from agent.survey.report import DEAD, UNKNOWN, Limits, Survey, dbm
-from agent.survey.trouble import SurveyError, unreadable
+from agent.survey.trouble import MissingExtraError
 from collectors.wire.survey_file import Visit
 
 WEAKEST, STRONGEST = -90.0, -40.0
@@ -22,44 +22,9 @@ FAINTEST = -95.0
 """What a spot without signal is painted as."""
 COLOURS = ((0.0, "#7f0000"), (0.15, "#d73027"), (0.30, "#fdae61"), (0.46, "#d9ef8b"), (0.7, "#66bd63"), (1.0, "#1a6b3c"))
 VERDICT_COLOURS = {"good": "#1a7f37", "weak": "#b35900", "dead": "#b00020", "unknown": "#555555"}
-MARKERS = {"dead": "X", "unknown": "$?$"}
+MARKERS = {"dead": "X", "unknown": "D"}
 REACH = 0.22
 """How far a spot's value is painted, as a share of the picture: beyond it nothing was measured, so nothing is claimed."""
-
-
-Extent = tuple[float, float, float, float]
-"""Left, right, bottom and top in the units of the positions."""
-
-
-class MissingExtraError(SurveyError):
-    """matplotlib is not installed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A floor plan's picture; `metres` is its width where positions are in metres, else they are its pixels."""
-
-    file: Path
-    metres: float | None = None
-
-    @classmethod
-    def of(cls, file: Path, metres: float | None) -> Plan:
-        """The plan in a file that holds a picture.
-
-        Raises:
-            SurveyError: it cannot be read, or is none.
-            MissingExtraError: what draws pictures is not installed.
-        """
-        libraries()
-        from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
-
-        try:
-            with Image.open(file):
-                return cls(file, metres)
-        except UnidentifiedImageError as error:
-            raise SurveyError(N_("{file}: no picture; a floor plan is a PNG or JPEG file"), file=str(file)) from error
-        except OSError as error:
-            raise unreadable(file, error) from error
 
 
 def libraries() -> Any:
@@ -72,8 +37,7 @@ def libraries() -> Any:
         import matplotlib as mpl  # noqa: PLC0415  costs 40 MiB and a second
         from matplotlib import figure  # noqa: PLC0415
     except ImportError as error:
-        text = N_("pictures need matplotlib ({why}); install it with: pip install 'commune-agent[survey]'")
-        raise MissingExtraError(text, why=str(error)) from None
+        raise MissingExtraError(error) from None
     mpl.rcParams.update({"font.family": "DejaVu Sans", "axes.unicode_minus": False, "svg.fonttype": "path"})
     return figure
 
@@ -89,7 +53,7 @@ def draw(survey: Survey, ssid: str, plan: Plan | None, out: Path, _: Translate, 
     if before is not None:
         panels.insert(0, (before, _("Before")))
     placed = [visit for one, _title in panels for visit in one.visits if visit.x is not None]
-    extent = _extent(placed, plan) if placed else (0.0, 9.4, 5.9, 0.0)
+    extent = extent_of(placed, plan) if placed else (0.0, 9.4, 5.9, 0.0)
     figure = libraries().Figure(figsize=_size(extent, len(panels)), dpi=110, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     figure.suptitle(_("Wi-Fi coverage: {ssid}").format(ssid=_plain(ssid)), fontsize=17, fontweight="bold")
@@ -135,20 +99,6 @@ def _spots(survey: Survey, ssid: str) -> list[tuple[Visit, float | None]]:
     return [(visit, visit.signal(ssid)) for visit in survey.visits if ssid in visit.ssids]
 
 
-def _extent(visits: Sequence[Visit], plan: Plan | None) -> Extent:
-    """Of the plan, or what holds every spot of the surveys shown, so that they lie on each other."""
-    if plan is not None:
-        from PIL import Image  # noqa: PLC0415
-
-        with Image.open(plan.file) as picture:
-            unit = 1.0 if plan.metres is None else plan.metres / picture.width
-            return 0.0, picture.width * unit, picture.height * unit, 0.0
-    xs, ys = [visit.x or 0.0 for visit in visits], [visit.y or 0.0 for visit in visits]
-    around = max(max(xs) - min(xs), max(ys) - min(ys))
-    margin = around * 0.16 or max(*xs, *ys, 4.0) * 0.25
-    return min(xs) - margin, max(xs) + margin, max(ys) + margin, min(ys) - margin
-
-
 def _size(extent: Extent, panels: int) -> tuple[float, float]:
     """Inches of a picture whose maps fill it, whatever their shape: wide halls, tall wings."""
     ratio = (extent[2] - extent[3]) / (extent[1] - extent[0])
@@ -163,7 +113,7 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
 
     spots = [(visit, signal) for visit, signal in _spots(survey, ssid) if visit.x is not None and visit.y is not None]
     left, right, bottom, top = extent
-    _backdrop(axis, plan, extent)
+    backdrop(axis, plan, extent)
     colours = LinearSegmentedColormap.from_list("signal", COLOURS)
     across = np.linspace(left, right, 260)
     down = np.linspace(top, bottom, 200)
@@ -201,24 +151,6 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
     return image
 
 
-def _backdrop(axis: Any, plan: Plan | None, extent: Extent) -> None:
-    """Draw the plan, or a plain grid; in the units of the positions (y grows downwards)."""
-    if plan is not None:
-        from PIL import Image  # noqa: PLC0415
-
-        with Image.open(plan.file) as opened:
-            axis.imshow(opened.convert("RGB"), extent=extent, zorder=1)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        if plan.metres is not None:
-            _ruler(axis, plan.metres, extent[2])
-        return
-    axis.grid(color="#8a8a8a", linewidth=0.5, alpha=0.5, zorder=3)
-    axis.set_aspect("equal")
-    axis.set_xlabel("x")
-    axis.set_ylabel("y", rotation=0)
-
-
 def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits) -> None:
     """Hatch what is below the threshold and draw its edge, so that it is told without colours too."""
     if values.count() and values.min() < limits.dead:
@@ -230,15 +162,6 @@ def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits
             )
     if values.count() and values.min() < limits.good < values.max():
         axis.contour(grid_x, grid_y, values, levels=[limits.good], colors="#333333", linewidths=1.1, linestyles="--", zorder=5)
-
-
-def _ruler(axis: Any, width: float, height: float) -> None:
-    """A length in metres, about a sixth of the plan's width, in its lower left corner."""
-    length = min((step for step in (1, 2, 5, 10, 20, 50, 100)), key=lambda step: abs(step - width / 6))
-    left, low = width * 0.015, height * 0.975
-    axis.plot([left, left + length], [low, low], color="#111111", linewidth=4, solid_capstyle="butt", zorder=9)
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-    axis.text(left, low - height * 0.015, f"{length} m", fontsize=10, va="bottom", bbox=box, zorder=9)
 
 
 def _labels(survey: Survey, ssid: str, _: Translate) -> list[Label]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.locale import translator
 from agent.survey import heatmap, page
+from agent.survey.plan import Plan
 from agent.survey.report import Change, Survey
 
 PAGE = "report.html"
@@ -38,7 +39,7 @@ def write(
     earlier: Survey | None,
     changes: Sequence[Change],
     *,
-    plan: heatmap.Plan | None,
+    plan: Plan | None,
     out: Path,
     language: str,
     site: str,

@@ -28,6 +28,15 @@ class SurveyError(RuntimeError):
         return _(self._text).format(**self._facts | {name: _(said) for name, said in self._facts.items() if name == "why"})
 
 
+class MissingExtraError(SurveyError):
+    """What draws and reads pictures is not installed; says how to get it."""
+
+    def __init__(self, error: ImportError) -> None:
+        super().__init__(
+            N_("pictures need matplotlib ({why}); install it with: pip install 'commune-agent[survey]'"), why=str(error)
+        )
+
+
 def unreadable(file: Path | str, error: OSError) -> SurveyError:
     """Why a file cannot be read, and what to do."""
     text = N_("{file}: cannot be read: {why}; name a file that is there and that you may read, with its folder")

@@ -18,6 +18,8 @@ import pytest
 
 from agent.province.crosscheck import load
 from agent.province.render import render
+from agent.survey import store
+from collectors.wire.survey_file import Heard, Visit
 from tests.agent.province import fleet, remote
 from tests.agent.running import QUIET, Running, running
 from tests.collectors.snmp.recordings import shared
@@ -91,6 +93,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         config = (
             f"{ALONE}site: {{province: lam-dong, commune: '{commune}', site: main, instance: counter-1}}\n"
             f"snmp: {json.dumps({'interval': '4s', 'auths': auths, 'devices': devices})}\n"
+            "survey: {interval: 2s}\n"
             f"remote_write: {{url: '{url}/api/v1/write', interval: 2s}}\n"
         )
         agent = stack.enter_context(running(work, config + MOBILE % -110))
@@ -126,6 +129,19 @@ def test_an_lte_router_is_judged_by_the_limits_of_the_configuration_and_told_to_
     world.wait("commune_mobile_coverage", {"weak": 1}, "state")
     world.wait('ALERTS{alertname="BackupLineWeak", alertstate="pending"}', {"lte-1": 1}, "modem")
     assert [(row["metric"]["state"], row["value"][1]) for row in world.shown("Mobile coverage")] == [("weak", "1")]
+
+
+def test_a_survey_of_this_morning_reaches_the_board(world: World) -> None:
+    now = time.time()
+    heard = (Heard("CSC-Free", "02:00:00:00:00:01", "5", 36, -71.0),)
+    visits = [Visit(now - 3600, YARD, ("CSC-Free",), heard, source="iw"), Visit(now - 3000, HALL, ("CSC-Free",))]
+    for visit in visits:
+        store.append(world.folder / "state/surveys/morning.jsonl", visit)
+    world.wait("commune_survey_signal_dbm", {YARD: -71}, "zone")
+    world.wait("count by (zone) (commune_survey_timestamp_seconds)", {YARD: 1, HALL: 1}, "zone")
+    signal, ago = world.shown("Surveyed signal")[0], world.shown("Surveyed signal")[1:]
+    assert (signal["metric"]["zone"], signal["metric"]["name"], signal["value"][1]) == (YARD, "Xã Số 0", "-71")
+    assert {row["metric"]["zone"]: round(float(row["value"][1]), -2) for row in ago} == {YARD: 3600, HALL: 3000}
 
 
 def test_the_zone_of_an_access_point_that_falls_silent_is_dead_and_its_neighbour_is_not(world: World) -> None:
