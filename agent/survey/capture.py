@@ -34,27 +34,27 @@ def read(*arguments: str, within: float = 600.0) -> Capture:
         SurveyError: no such file or interface, no capture, or no permission.
     """
     is_live = arguments[0] == "--monitor"
+    name = arguments[1] if is_live else arguments[0]
     if not is_live:
         try:
-            Path(arguments[0]).open("rb").close()
+            Path(name).open("rb").close()
         except OSError as error:
-            raise unreadable(arguments[0], error) from error
+            raise unreadable(name, error) from error
     command = [sys.executable, "-m", "agent.survey.air", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=within, check=False)  # noqa: S603  our own module
     except subprocess.TimeoutExpired:
-        raise CaptureError(N_("{name}: not read within {seconds} s"), name=arguments[0], seconds=f"{within:g}") from None
+        raise CaptureError(N_("{name}: not read within {seconds} s"), name=name, seconds=f"{within:g}") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        text = N_(
-            "{said}. Understood are captures of 802.11 frames from an interface in monitor mode (pcap, pcapng, also gzipped)."
-        )
+        text = N_("{name}: {why}. Understood are captures of 802.11 frames (pcap, pcapng, also gzipped), made in monitor mode.")
         if is_live:
-            text = N_("{said}. Listening needs root and an interface in monitor mode; `iw dev` lists the interfaces.")
-        raise CaptureError(text, said=lines[-1] if lines else arguments[0])
+            text = N_(
+                "{name}: {why}. Listening needs root and monitor mode (`iw dev {name} set type monitor`; `iw dev` lists all)."
+            )
+        raise CaptureError(text, name=name, why=lines[-1] if lines else str(done.returncode))
     found = json.loads(done.stdout)
     if found["frames"] == found["damaged"]:
-        name = arguments[1] if is_live else arguments[0]
         raise CaptureError(
             N_("{name}: no whole 802.11 frame was heard; is the interface up, and on a channel in use?"), name=name
         )

@@ -6,8 +6,18 @@ from pathlib import Path
 
 from agent.locale import N_, Translate
 
-_REASONS = (N_("No such file or directory"), N_("Is a directory"), N_("Permission denied"))
-"""What operating systems say most often; anything else they say stays as it is."""
+_REASONS = (
+    N_("No such file or directory"),
+    N_("Is a directory"),
+    N_("Permission denied"),
+    N_("Operation not permitted"),
+    N_("Not a supported capture file"),
+    N_("no capture of 802.11 frames"),
+    N_("not in monitor mode"),
+    N_("no such interface"),
+    N_("no JSON"),
+)
+"""What the operating system, scapy and what reads files say most often; anything else they say stays as it is."""
 
 
 class SurveyError(RuntimeError):
@@ -15,7 +25,7 @@ class SurveyError(RuntimeError):
 
     Args:
         text: with places for `facts`, marked by `N_`.
-        facts: names and numbers, the same in every language; `why`, said by the system, is translated where it is known.
+        facts: names and numbers, the same in every language; `why`, said below us, is translated where it is known.
     """
 
     def __init__(self, text: str, **facts: str) -> None:

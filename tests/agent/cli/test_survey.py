@@ -255,7 +255,7 @@ def test_an_interrupted_survey_tells_of_no_dead_zone_and_keeps_nothing(tmp_path:
         (("--pcap", "/etc/hostname"), "hostname: Not a supported capture file. Understood are captures of 802.11 frames"),
         (("--zone", "Hall", "--x", "1"), "--x and --y belong together"),
         (("import", "a.txt", "--y", "1"), "--x and --y belong together"),
-        (("--monitor", "nosuch0", "--seconds", "1"), "not found. Listening needs root and an interface in monitor mode"),
+        (("--monitor", "nosuch0", "--seconds", "1"), "nosuch0: no such interface. Listening needs root and monitor mode"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_is_status_2(arguments: tuple[str, ...], words: str) -> None:
@@ -271,7 +271,8 @@ def test_what_cannot_be_read_is_said_in_vietnamese_too(tmp_path: Path) -> None:
         (("import", "a.txt"), "a.txt: không thấy mạng nào"),
         (("report", "b.dat"), "b.dat:1: không phải dòng của tệp khảo sát"),
         (("report", "b.dat"), "`agent survey import TỆP --zone TÊN`"),
-        (("--pcap", "a.txt"), "Đọc được tệp bắt gói 802.11"),
+        (("--pcap", "a.txt"), "a.txt: không phải tệp bắt gói đọc được. Đọc được tệp bắt gói 802.11"),
+        (("--monitor", "lo", "--seconds", "1"), "lo: không ở chế độ monitor. Muốn nghe cần quyền root"),
         (("--pcap", "missing.pcap"), "missing.pcap: không đọc được: không có tệp hoặc thư mục này; hãy nêu đúng tên tệp"),
         (("report", "."), ".: không đọc được: đây là thư mục"),
         (("--zone", "Sảnh", "--x", "1"), "phải đi cùng nhau"),
