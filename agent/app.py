@@ -97,7 +97,16 @@ class Agent:
         """What is to be measured with the present settings in the present surroundings."""
         site = self.settings.core.site
         uplinks = resolve_uplinks(self.settings.kinds["links"], self.surroundings)
-        context = Context(self.machine, site, self.surroundings, uplinks, self.sessions, self.directory, self.settings.directory)
+        context = Context(
+            self.machine,
+            site,
+            self.surroundings,
+            uplinks,
+            self.sessions,
+            self.directory,
+            self.settings.directory,
+            self.settings.kinds["mobile"],
+        )
         own = selfmon.SelfMonitor(self.machine, site, self.reports)
         return [own, *plan(self.settings, context)]
 

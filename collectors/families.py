@@ -135,6 +135,12 @@ MOBILE_SINR = gauge("commune_mobile_signal_sinr_db", "LTE signal to interference
 MOBILE_REGISTERED = gauge("commune_mobile_registered", "1 while registered with a network.", "modem", urgent=True)
 MOBILE_INFO = info("commune_mobile_info", "Operator and access technology in use.", "modem", "operator", "technology")
 MOBILE = (MOBILE_RSRP, MOBILE_RSRQ, MOBILE_SINR, MOBILE_REGISTERED, MOBILE_INFO)
+MOBILE_COVERAGE = gauge(
+    "commune_mobile_coverage",
+    "1 for the coverage that the modem has: good, weak (below weak_dbm), none (below none_dbm or not registered).",
+    "modem",
+    "state",
+)
 
 # Coverage of a zone as a radio there hears it; what an access point adds is joined by DEVICE_ZONE.
 ZONE_SIGNAL = gauge("commune_wifi_zone_signal_dbm", "Best signal of the site's network in the zone.", "zone", "ssid")

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collectors.families import MOBILE, MOBILE_INFO, MOBILE_REGISTERED, MOBILE_RSRP, MOBILE_RSRQ, MOBILE_SINR
+from collectors.families import (
+    MOBILE,
+    MOBILE_COVERAGE,
+    MOBILE_INFO,
+    MOBILE_REGISTERED,
+    MOBILE_RSRP,
+    MOBILE_RSRQ,
+    MOBILE_SINR,
+)
 from collectors.machine import Machine
-from collectors.model import Collector, Observations, Reading, Reason, gauge
-from collectors.probe.modem import Modem, ModemManager, bus_address
-from collectors.site import Context, InvalidError, Settings, seconds
+from collectors.model import Collector, Observations, Reading, Reason
+from collectors.probe.modem import ModemManager, bus_address
+from collectors.site import Context, Coverage, seconds
 from collectors.wire.units import Duration
 
-COVERAGE = gauge(
-    "commune_mobile_coverage",
-    "1 for the coverage that the modem has: good, weak (below weak_dbm), none (below none_dbm or not registered).",
-    "modem",
-    "state",
-)
-METRICS = (*MOBILE, COVERAGE)
-GOOD, WEAK, NONE = "good", "weak", "none"
+METRICS = (*MOBILE, MOBILE_COVERAGE)
 
 
-class MobileSettings(Settings, frozen=True):
-    """Section `mobile`; both thresholds are RSRP and ours, since no national limit was found."""
+class MobileSettings(Coverage, frozen=True):
+    """Section `mobile`; its limits are also those of LTE routers read over SNMP."""
 
     interval: Duration = seconds(60)
-    weak_dbm: float = -110.0
-    none_dbm: float = -120.0
-
-    def __post_init__(self) -> None:
-        if self.none_dbm > self.weak_dbm:
-            raise InvalidError("none_dbm", f"{self.none_dbm:g} must not be above weak_dbm ({self.weak_dbm:g})")
-
-
-def coverage(modem: Modem, settings: MobileSettings) -> str | None:
-    """`good`, `weak` or `none`; None where a registered modem tells no RSRP."""
-    if modem.is_registered is False:
-        return NONE
-    if modem.rsrp_dbm is None:
-        return None
-    if modem.rsrp_dbm < settings.none_dbm:
-        return NONE
-    return WEAK if modem.rsrp_dbm < settings.weak_dbm else GOOD
 
 
 class MobileCollector(Collector):
@@ -79,10 +63,10 @@ class MobileCollector(Collector):
             found.set(MOBILE_REGISTERED, None if modem.is_registered is None else float(modem.is_registered), modem.name)
             if modem.is_registered:
                 found.set(MOBILE_INFO, 1.0, modem.name, modem.operator, modem.technology)
-            state = coverage(modem, self._settings)
+            state = self._settings.state(modem.rsrp_dbm, registered=modem.is_registered)
             if state is not None:
-                found.set(COVERAGE, 1.0, modem.name, state)
-            if state in {WEAK, NONE}:
+                found.set(MOBILE_COVERAGE, 1.0, modem.name, state)
+            if state not in {None, "good"}:
                 details.append(f"{modem.name}: coverage {state}")
         return None, ", ".join(details)
 

@@ -77,6 +77,27 @@ class Contract(Settings, frozen=True):
     upload: Rate | None = None
 
 
+class Coverage(Settings, frozen=True):
+    """What mobile signal (RSRP) is worth, whoever reads it: the limits are ours, since no national one was found."""
+
+    weak_dbm: float = -110.0
+    none_dbm: float = -120.0
+
+    def __post_init__(self) -> None:
+        if self.none_dbm > self.weak_dbm:
+            raise InvalidError("none_dbm", f"{self.none_dbm:g} must not be above weak_dbm ({self.weak_dbm:g})")
+
+    def state(self, rsrp_dbm: float | None, *, registered: bool | None) -> str | None:
+        """`good`, `weak` or `none` (an unregistered modem has none); None where a modem tells no RSRP."""
+        if registered is False:
+            return "none"
+        if rsrp_dbm is None:
+            return None
+        if rsrp_dbm < self.none_dbm:
+            return "none"
+        return "weak" if rsrp_dbm < self.weak_dbm else "good"
+
+
 class Link(Settings, frozen=True):
     """One uplink of the site as configured."""
 
@@ -158,6 +179,7 @@ class Context:
         sessions: the shared sessions by type; reached through `session`, closed by the agent.
         state_dir: where what outlives the process is kept; None where nothing can be written.
         directory: what relative file names in the configuration are relative to.
+        coverage: by which modems are judged, those of this computer and those read over SNMP.
     """
 
     machine: Machine
@@ -167,6 +189,7 @@ class Context:
     sessions: dict[type[Any], Session] = field_(default_factory=dict, compare=False)
     state_dir: Path | None = None
     directory: Path = field_(default_factory=Path)
+    coverage: Coverage = field_(default_factory=Coverage)
 
     def session(self, kind: type[SessionT], make: Callable[[], SessionT]) -> SessionT:
         """The one session of a type, made at first use."""

@@ -72,7 +72,7 @@ class SurveyCollector(Collector):
 
 
 def observations(visits: list[Visit]) -> Observations:
-    """The series of a survey; a network that was not heard in a band there has a time and no signal."""
+    """The series of a survey; where a network was not heard in a band, or nobody knows how well, there is a time and no signal."""
     signals: dict[tuple[str, str, str], list[float]] = {}
     times: dict[tuple[str, str, str], float] = {}
     spots = latest(visits)
@@ -84,7 +84,7 @@ def observations(visits: list[Visit]) -> Observations:
             key = (visit.zone, ssid, band)
             times[key] = max(times.get(key, 0.0), visit.time)
             best = visit.best(ssid, band)
-            if best is not None:
+            if best is not None and best.signal_dbm is not None:
                 signals.setdefault(key, []).append(best.signal_dbm)
     from statistics import median  # noqa: PLC0415  where there is no survey, 0.3 MiB
 

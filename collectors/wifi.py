@@ -135,7 +135,8 @@ class WifiCollector(Collector):
         if station.up:
             if self._is_due(station, now):
                 detail = await self._look(self._radio, station, now)
-            self._networks(found, station, own, now)
+            untold = self._networks(found, station, own, now)
+            detail = detail or (f"{', '.join(untold)}: heard, but the driver tells no signal in dBm" if untold else "")
         else:
             self._heard, self._scanned, self._complete = [], None, False
         last = self._last.get(station.interface)
@@ -218,7 +219,9 @@ class WifiCollector(Collector):
     def _keep(self, heard: list[Bss], now: float, *, complete: bool) -> None:
         self._heard, self._scanned, self._complete = heard, now, complete
 
-    def _networks(self, found: Observations, station: Station, own: tuple[str, ...], now: float) -> None:
+    def _networks(self, found: Observations, station: Station, own: tuple[str, ...], now: float) -> list[str]:
+        """Tell the networks and judge the zone; returns those of the site's that cannot be judged."""
+        untold = []
         fresh = self._scanned is not None and now - self._scanned < VALIDITY * self._settings.scan_interval
         heard = [self._present(bss, station) for bss in self._heard] if fresh else []
         if station.ssid and not any(bss.bssid == station.bssid for bss in heard):
@@ -234,9 +237,12 @@ class WifiCollector(Collector):
             signals = [bss.signal_dbm for bss in mine if bss.signal_dbm is not None]
             if signals:
                 self._judge(found, ssid, max(signals))
-            elif fresh and self._complete and not mine:
+            elif mine:
+                untold.append(ssid)  # heard is not dead, and nobody knows how well
+            elif fresh and self._complete:
                 self._dead[ssid] = True
                 found.set(ZONE_DEAD, 1.0, self._zone, ssid)
+        return untold
 
     def _access_point(self, found: Observations, bss: Bss, heard: Sequence[Bss]) -> None:
         series = (bss.ssid, bss.bssid, bss.band)

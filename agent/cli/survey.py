@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -20,17 +18,17 @@ from agent import statedir
 from agent.cli.run import load_settings
 from agent.locale import LANGUAGES, Translate, choose, translator
 from agent.settings import AgentSettings
-from agent.survey import capture, heatmap, importer, page, report, store
-from agent.survey.air import Sender, evil_twins
-from agent.survey.record import RecordError, record
+from agent.survey import capture, importer, listing, pictures, report, store
+from agent.survey.air import evil_twins
+from agent.survey.plan import Plan
+from agent.survey.record import record
 from agent.survey.trouble import SurveyError
 from collectors.machine import Machine
 from collectors.probe.wifi_known import known_ssids
 from collectors.wire.ieee80211 import Bss
-from collectors.wire.survey_file import Visit, summarize
+from collectors.wire.survey_file import UNHEARD, Visit, summarize
 
 CANNOT, INTERRUPTED = 2, 130
-PAGE = "report.html"
 
 
 _CONFIG = click.option(
@@ -131,7 +129,7 @@ def command(
     if pcap is not None or monitor is not None:
         found = _listen(pcap, monitor, seconds, _)
         twins = evil_twins(found.senders, own, trusted)
-        _show_air(found, own, twins, _)
+        click.echo(listing.air(found, own, twins, _))
         suspicious = bool(twins or found.floods)
         false = {sender.bssid for sender, _expected in twins}
         # A false access point covers no zone of the site: it counts among the neighbours.
@@ -155,7 +153,8 @@ def _save(target: Path, visits: Sequence[Visit], _: Translate) -> None:
         for visit in visits:
             store.append(target, visit)
     except OSError as error:
-        _fail(_("{file}: cannot be written: {why}; name another file with --file").format(file=target, why=error.strerror))
+        text = _("{file}: cannot be written: {why}; name another file with --file")
+        _fail(text.format(file=target, why=_(error.strerror or str(error))))
     click.echo(f"{target}: +{len(visits)}", err=True)
 
 
@@ -164,13 +163,13 @@ def _scan(
 ) -> tuple[tuple[str, ...], list[list[Bss]]]:
     def progress(number: int, heard: list[Bss]) -> None:
         if sys.stderr.isatty():
-            mine = [bss.signal_dbm for bss in heard if bss.ssid in own and bss.signal_dbm is not None]
-            best = f"{max(mine):.0f} dBm" if mine else _("not heard")
-            click.echo(f"\r{number}/{scans}  {best}    ", err=True, nl=number == scans)
+            mine = [bss.signal_dbm for bss in heard if bss.ssid in own]
+            best = max((signal for signal in mine if signal is not None), default=None if mine else UNHEARD)
+            click.echo(f"\r{number}/{scans}  {report.dbm(best, _)}    ", err=True, nl=number == scans)
 
     try:
         station, found, started = asyncio.run(record(machine, scans, progress, interface))
-    except RecordError as error:
+    except SurveyError as error:
         _fail(error.told(_))
     own = own or ((station.ssid,) if station.ssid else ())
     if not own:
@@ -187,51 +186,8 @@ def _listen(pcap: Path | None, monitor: str | None, seconds: float, _: Translate
         if pcap is not None:
             return importer.of_capture("pcap", capture.read(str(pcap)))
         return importer.of_capture("monitor", capture.read("--monitor", str(monitor), str(seconds), within=seconds + 60))
-    except capture.CaptureError as error:
+    except SurveyError as error:
         _fail(error.told(_))
-
-
-def _show_networks(networks: Sequence[Bss], own: Sequence[str], _: Translate) -> None:
-    """On the screen only: names of neighbours go into no file."""
-    head = [_("Network"), _("Access point"), _("Band"), _("Channel"), _("Signal"), _("Security"), ""]
-    rows = [
-        [
-            bss.ssid or _("(hidden)"),
-            bss.bssid,
-            bss.band,
-            str(bss.channel or ""),
-            report.dbm(bss.signal_dbm, _),
-            bss.security,
-            _("own") if bss.ssid in own else "",
-        ]
-        for bss in sorted(networks, key=lambda bss: -(bss.signal_dbm or -999))
-    ]
-    click.echo(report.table([head, *rows]))
-
-
-def _show_air(found: importer.Imported, own: Sequence[str], twins: Sequence[tuple[Sender, str]], _: Translate) -> None:
-    """Tell what a capture shows."""
-    _show_networks(found.networks, own, _)
-    for sender in found.senders:
-        ratio = f"{sender.retries / sender.frames:.0%}" if sender.frames else "-"
-        hidden = ", " + _("name hidden") if sender.is_hidden else ""
-        facts = {"bssid": sender.bssid, "beacons": sender.beacons, "frames": sender.frames, "retries": ratio}
-        click.echo(_("{bssid}: {beacons} beacons, {frames} frames, {retries} sent again").format(**facts) + hidden)
-    for flood in found.floods:
-        text = _(
-            "Deauthentication flood in the name of {bssid}: {frames} frames, up to {peak} a second. Somebody may be throwing clients out."
-        )
-        click.echo(text.format(bssid=flood.bssid, frames=flood.frames, peak=flood.peak))
-    for sender, expected in twins:
-        text = _(
-            "{bssid} uses the site's name {ssid} on channel {channel} from an address that is not the site's. It may be a false access point."
-        )
-        if expected:
-            text = _(
-                "{bssid} uses the site's name {ssid} on channel {channel} with {security} instead of {expected}. It may be a false access point."
-            )
-        facts = {"bssid": sender.bssid, "ssid": sender.ssid, "channel": sender.bss().channel, "security": sender.security}
-        click.echo(text.format(expected=expected, **facts))
 
 
 @command.command("import")
@@ -285,14 +241,12 @@ def _imported(
         try:
             loaded.append(importer.load(one, own))
             taken = max(taken, one.stat().st_mtime)
-        except OSError as error:
-            _fail(f"{one}: {error.strerror}")
         except SurveyError as error:
             _fail(error.told(_))
     networks = [found.networks for found in loaded]
     own = own or tuple(sorted({bss.ssid for heard in networks for bss in heard if bss.associated and bss.ssid}))
     for heard in networks:
-        _show_networks(heard, own, _)
+        click.echo(listing.networks(heard, own, _))
     if not own:
         click.echo(_("No network is known to be the site's: only counts are kept. Name it with --ssid NAME."), err=True)
     summary = summarize(networks, own)
@@ -339,67 +293,31 @@ def report_command(
     try:
         survey = report.judge(store.load(files), limits)
         earlier = report.judge(store.load(before), limits) if before else None
-        if not survey.visits:
-            text = _("{files}: no visit in it; record one with agent survey --zone NAME")
-            _fail(text.format(files=", ".join(map(str, files))))
-        changes = report.compare(earlier, survey) if earlier else []
-        click.echo(report.as_text(survey, changes, _), nl=False)
-        placed = any(visit.x is not None for visit in survey.visits)
-        if out is not None or plan is not None or placed:
-            drawn = heatmap.Plan(plan, plan_width) if plan else None
-            _pictures(
-                survey,
-                earlier,
-                changes,
-                plan=drawn,
-                out=out or _free_folder(survey),
-                language=language,
-                site=settings.core.site.name,
-            )
+    except SurveyError as error:
+        _fail(error.told(_))
+    if not survey.visits:
+        text = _("{files}: no visit in it; record one with agent survey --zone NAME")
+        _fail(text.format(files=", ".join(map(str, files))))
+    changes = report.compare(earlier, survey) if earlier else []
+    click.echo(report.as_text(survey, changes, _), nl=False)
+    if out is None and plan is None and not any(visit.x is not None for visit in survey.visits):
+        sys.exit(1 if survey.dead else 0)
+    try:
+        written = pictures.write(
+            survey,
+            earlier,
+            changes,
+            plan=Plan.of(plan, plan_width) if plan else None,
+            out=out or pictures.free_folder(survey),
+            language=language,
+            site=settings.core.site.name,
+        )
+    except SurveyError as error:
+        _fail(error.told(_))
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (ValueError, heatmap.MissingExtraError) as error:
-        _fail(str(error))
-    sys.exit(1 if survey.dead else 0)
-
-
-def _picture_names(survey: report.Survey) -> list[str]:
-    names = []
-    for number, ssid in enumerate(survey.ssids, start=1):
-        suffix = "" if number == 1 else "-" + (re.sub(r"[^a-z0-9]+", "-", ssid.lower()).strip("-") or str(number))
-        names.append(f"heatmap{suffix}.png")
-    return names
-
-
-def _free_folder(survey: report.Survey) -> Path:
-    """The current folder, unless something of a report lies there: then the first of `report-2`, `report-3`, … that is free.
-
-    Nobody who names no folder expects a file of theirs to be replaced.
-    """
-    taken = [name for name in (*_picture_names(survey), PAGE) if Path(name).exists()]
-    if not taken:
-        return Path.cwd()
-    return next(folder for number in itertools.count(2) if not (folder := Path.cwd() / f"report-{number}").exists())
-
-
-def _pictures(
-    survey: report.Survey,
-    earlier: report.Survey | None,
-    changes: Sequence[report.Change],
-    *,
-    plan: heatmap.Plan | None,
-    out: Path,
-    language: str,
-    site: str,
-) -> None:
-    _ = translator(language)
-    out.mkdir(parents=True, exist_ok=True)
-    pictures = [out / name for name in _picture_names(survey)]
-    files = [*pictures, out / PAGE]
-    replaced = {file for file in files if file.exists()}
-    for ssid, picture in zip(survey.ssids, pictures, strict=True):
-        heatmap.draw(survey, ssid, plan, picture, _, earlier)
-    files[-1].write_text(page.render(survey, changes, pictures, language, _, site), encoding="utf-8")
+        text = _("{file}: cannot be written: {why}; name another folder with --out")
+        _fail(text.format(file=error.filename, why=_(error.strerror or str(error))))
     click.echo(err=True)
-    for file in files:
-        click.echo((_("Replaced: {file}") if file in replaced else _("Written: {file}")).format(file=file), err=True)
+    for file, is_replaced in written:
+        click.echo((_("Replaced: {file}") if is_replaced else _("Written: {file}")).format(file=file), err=True)
+    sys.exit(1 if survey.dead else 0)

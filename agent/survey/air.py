@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import sys
 import time
 from collections import Counter, defaultdict
@@ -196,7 +197,7 @@ def of_file(file: str) -> Iterator[Packet]:
             links.add(link)
             yield link, when, data
     if links and not links & frames80211.LINKS:
-        message = f"no capture of 802.11 frames (link type {min(links)}); capture on an interface in monitor mode"
+        message = "no capture of 802.11 frames"
         raise ValueError(message)
 
 
@@ -210,12 +211,15 @@ def of_interface(name: str, seconds: float) -> Iterator[Packet]:
     import scapy.layers.dot11  # noqa: F401, PLC0415  so that the link types of monitor interfaces are known
     from scapy.config import conf  # noqa: PLC0415
 
+    if name not in (known for _index, known in socket.if_nameindex()):
+        message = "no such interface"
+        raise ValueError(message)
     end = time.monotonic() + seconds
     listener: Any = conf.L2listen(iface=name)
     try:
         link = conf.l2types.layer2num.get(listener.LL)
         if link not in frames80211.LINKS:
-            message = f"not in monitor mode (`iw dev {name} set type monitor`, or add an interface of that type)"
+            message = "not in monitor mode"
             raise ValueError(message)
         while (left := end - time.monotonic()) > 0:
             if select.select([listener], [], [], left)[0]:
@@ -235,7 +239,8 @@ def main(arguments: list[str]) -> int:
         packets = of_interface(arguments[1], float(arguments[2])) if monitor else of_file(arguments[0])
         print(json.dumps(analyse(packets).result()))  # noqa: T201
     except (OSError, Scapy_Exception, ValueError) as error:
-        print(f"{arguments[1] if monitor else arguments[0]}: {error}", file=sys.stderr)  # noqa: T201
+        said = str(getattr(error, "strerror", None) or error).rstrip(" !.")
+        print(said, file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.locale import N_
 from agent.survey.air import Flood, Sender
-from agent.survey.trouble import SurveyError
+from agent.survey.trouble import SurveyError, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,30 @@ def read(*arguments: str, within: float = 600.0) -> Capture:
     """Analyse a capture file, or `--monitor INTERFACE SECONDS`.
 
     Raises:
-        CaptureError: no such file or interface, no capture, or no permission.
+        SurveyError: no such file or interface, no capture, or no permission.
     """
+    is_live = arguments[0] == "--monitor"
+    name = arguments[1] if is_live else arguments[0]
+    if not is_live:
+        try:
+            Path(name).open("rb").close()
+        except OSError as error:
+            raise unreadable(name, error) from error
     command = [sys.executable, "-m", "agent.survey.air", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=within, check=False)  # noqa: S603  our own module
     except subprocess.TimeoutExpired:
-        raise CaptureError(N_("{name}: not read within {seconds} s"), name=arguments[0], seconds=f"{within:g}") from None
+        raise CaptureError(N_("{name}: not read within {seconds} s"), name=name, seconds=f"{within:g}") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise CaptureError("{why}", why=lines[-1] if lines else arguments[0])
+        text = N_("{name}: {why}. Understood are captures of 802.11 frames (pcap, pcapng, also gzipped), made in monitor mode.")
+        if is_live:
+            text = N_(
+                "{name}: {why}. Listening needs root and monitor mode (`iw dev {name} set type monitor`; `iw dev` lists all)."
+            )
+        raise CaptureError(text, name=name, why=lines[-1] if lines else str(done.returncode))
     found = json.loads(done.stdout)
     if found["frames"] == found["damaged"]:
-        name = arguments[1] if arguments[0] == "--monitor" else arguments[0]
         raise CaptureError(
             N_("{name}: no whole 802.11 frame was heard; is the interface up, and on a channel in use?"), name=name
         )

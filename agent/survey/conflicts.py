@@ -27,7 +27,7 @@ def conflicts(visits: Sequence[Visit], good_dbm: float, _: Translate) -> list[st
     for visit in visits:
         for heard in visit.heard:
             radio = _radio(heard)
-            if radio not in best or heard.signal_dbm > best[radio][0].signal_dbm:
+            if radio not in best or heard.level > best[radio][0].level:
                 best[radio] = (heard, visit)
     said = []
     planned = {radio: radio[2] for radio in best}
@@ -69,14 +69,19 @@ def _reach(band: str) -> int:
     return 4 if band == "2.4" else 0
 
 
+def _is_audible(signal: float | None) -> bool:
+    """Loud enough to take air; whose signal is not known is taken to be."""
+    return signal is None or signal >= AUDIBLE_DBM
+
+
 def _is_rival(channel: int, heard: Heard, strongest: float | None) -> bool:
-    return abs(channel - heard.channel) <= _reach(heard.band) and (strongest is None or strongest >= AUDIBLE_DBM)
+    return abs(channel - heard.channel) <= _reach(heard.band) and _is_audible(strongest)
 
 
 def _quietest(visit: Visit, radio: Radio, planned: dict[Radio, int]) -> int:
     """The channel where fewest of the site's own radios, then fewest others are heard at the spot."""
     band, reach = radio[1], _reach(radio[1])
-    own = {_radio(one) for one in visit.heard if one.band == band and one.signal_dbm >= AUDIBLE_DBM} - {radio}
+    own = {_radio(one) for one in visit.heard if one.band == band and _is_audible(one.signal_dbm)} - {radio}
 
     def load(channel: int) -> tuple[int, int, float]:
         near = [use for use in visit.channels if use.band == band and abs(use.channel - channel) <= reach]
@@ -94,7 +99,7 @@ def _meetings(visits: Sequence[Visit], good_dbm: float, _: Translate) -> list[st
     )
     said: dict[frozenset[Radio], str] = {}
     for visit in visits:
-        strong = [heard for heard in visit.heard if heard.signal_dbm >= good_dbm]
+        strong = [heard for heard in visit.heard if heard.level >= good_dbm]
         for index, one in enumerate(strong):
             for other in strong[index + 1 :]:
                 if _radio(one)[0] != _radio(other)[0] and overlaps(_bss(one), _bss(other)):

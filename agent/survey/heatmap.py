@@ -5,39 +5,26 @@ matplotlib is loaded in `draw` alone; it is in the extra `[survey]`, since no ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agent.locale import Translate
 from agent.survey.labels import Label, place
-from agent.survey.report import DEAD, Limits, Survey, dbm
+from agent.survey.plan import Extent, Plan, backdrop, extent_of
+from agent.survey.report import DEAD, UNKNOWN, Limits, Survey, dbm
+from agent.survey.trouble import MissingExtraError
 from collectors.wire.survey_file import Visit
 
 WEAKEST, STRONGEST = -90.0, -40.0
-UNHEARD = -95.0
+FAINTEST = -95.0
+"""What a spot without signal is painted as."""
 COLOURS = ((0.0, "#7f0000"), (0.15, "#d73027"), (0.30, "#fdae61"), (0.46, "#d9ef8b"), (0.7, "#66bd63"), (1.0, "#1a6b3c"))
-VERDICT_COLOURS = {"good": "#1a7f37", "weak": "#b35900", "dead": "#b00020"}
+VERDICT_COLOURS = {"good": "#1a7f37", "weak": "#b35900", "dead": "#b00020", "unknown": "#555555"}
+MARKERS = {"dead": "X", "unknown": "D"}
 REACH = 0.22
 """How far a spot's value is painted, as a share of the picture: beyond it nothing was measured, so nothing is claimed."""
-
-
-Extent = tuple[float, float, float, float]
-"""Left, right, bottom and top in the units of the positions."""
-
-
-class MissingExtraError(RuntimeError):
-    """matplotlib is not installed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A floor plan's picture; `metres` is its width where positions are in metres, else they are its pixels."""
-
-    file: Path
-    metres: float | None = None
 
 
 def libraries() -> Any:
@@ -50,8 +37,7 @@ def libraries() -> Any:
         import matplotlib as mpl  # noqa: PLC0415  costs 40 MiB and a second
         from matplotlib import figure  # noqa: PLC0415
     except ImportError as error:
-        message = f"pictures need matplotlib ({error}); install it with: pip install 'commune-agent[survey]'"
-        raise MissingExtraError(message) from None
+        raise MissingExtraError(error) from None
     mpl.rcParams.update({"font.family": "DejaVu Sans", "axes.unicode_minus": False, "svg.fonttype": "path"})
     return figure
 
@@ -67,7 +53,7 @@ def draw(survey: Survey, ssid: str, plan: Plan | None, out: Path, _: Translate, 
     if before is not None:
         panels.insert(0, (before, _("Before")))
     placed = [visit for one, _title in panels for visit in one.visits if visit.x is not None]
-    extent = _extent(placed, plan) if placed else (0.0, 9.4, 5.9, 0.0)
+    extent = extent_of(placed, plan) if placed else (0.0, 9.4, 5.9, 0.0)
     figure = libraries().Figure(figsize=_size(extent, len(panels)), dpi=110, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     figure.suptitle(_("Wi-Fi coverage: {ssid}").format(ssid=_plain(ssid)), fontsize=17, fontweight="bold")
@@ -81,7 +67,8 @@ def draw(survey: Survey, ssid: str, plan: Plan | None, out: Path, _: Translate, 
     if not placed:
         _legend(figure, _limit_lines(survey.limits, _))
     if placed:
-        _scale(figure, axes, image, survey.limits, _)
+        is_unknown = any(signal is None for one, _title in panels for _visit, signal in _spots(one, ssid))
+        _scale(figure, axes, image, survey.limits, _, is_unknown=is_unknown)
         canvas = _canvas(figure)
         figure.draw_without_rendering()  # labels are placed in points of the picture, so its layout must stand
         figure.set_layout_engine("none")
@@ -109,26 +96,7 @@ def _plain(text: str) -> str:
 
 
 def _spots(survey: Survey, ssid: str) -> list[tuple[Visit, float | None]]:
-    found = []
-    for visit in survey.visits:
-        if ssid in visit.ssids:
-            best = visit.best(ssid)
-            found.append((visit, None if best is None else best.signal_dbm))
-    return found
-
-
-def _extent(visits: Sequence[Visit], plan: Plan | None) -> Extent:
-    """Of the plan, or what holds every spot of the surveys shown, so that they lie on each other."""
-    if plan is not None:
-        from PIL import Image  # noqa: PLC0415
-
-        with Image.open(plan.file) as picture:
-            unit = 1.0 if plan.metres is None else plan.metres / picture.width
-            return 0.0, picture.width * unit, picture.height * unit, 0.0
-    xs, ys = [visit.x or 0.0 for visit in visits], [visit.y or 0.0 for visit in visits]
-    around = max(max(xs) - min(xs), max(ys) - min(ys))
-    margin = around * 0.16 or max(*xs, *ys, 4.0) * 0.25
-    return min(xs) - margin, max(xs) + margin, max(ys) + margin, min(ys) - margin
+    return [(visit, visit.signal(ssid)) for visit in survey.visits if ssid in visit.ssids]
 
 
 def _size(extent: Extent, panels: int) -> tuple[float, float]:
@@ -145,7 +113,7 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
 
     spots = [(visit, signal) for visit, signal in _spots(survey, ssid) if visit.x is not None and visit.y is not None]
     left, right, bottom, top = extent
-    _backdrop(axis, plan, extent)
+    backdrop(axis, plan, extent)
     colours = LinearSegmentedColormap.from_list("signal", COLOURS)
     across = np.linspace(left, right, 260)
     down = np.linspace(top, bottom, 200)
@@ -153,10 +121,12 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
     diagonal = float(np.hypot(right - left, bottom - top))
     weights, total, nearest = np.zeros_like(grid_x), np.zeros_like(grid_x), np.full_like(grid_x, np.inf)
     for visit, signal in spots:
+        if signal is None:
+            continue
         distance = np.hypot(grid_x - (visit.x or 0.0), grid_y - (visit.y or 0.0))
         weight = 1.0 / np.maximum(distance / diagonal, 0.012) ** 2.6
         weights += weight
-        total += weight * (UNHEARD if signal is None else signal)
+        total += weight * max(signal, FAINTEST)
         nearest = np.minimum(nearest, distance)
     values = np.ma.masked_where(nearest > REACH * diagonal, total / np.maximum(weights, 1e-9))
     image = axis.imshow(
@@ -171,36 +141,20 @@ def _map(axis: Any, survey: Survey, ssid: str, plan: Plan | None, extent: Extent
     _dead_areas(axis, grid_x, grid_y, values, survey.limits)
     for visit, signal in spots:
         verdict = survey.limits.verdict(signal)
-        marker = "X" if verdict == DEAD else "o"
+        marker = MARKERS.get(verdict, "o")
         colour = VERDICT_COLOURS[verdict]
-        axis.plot(visit.x, visit.y, marker, color=colour, markersize=11, markeredgecolor="white", markeredgewidth=1.4, zorder=7)
+        axis.plot(
+            visit.x, visit.y, marker=marker, color=colour, markersize=11, markeredgecolor="white", markeredgewidth=1.4, zorder=7
+        )
     axis.set_xlim(left, right)
     axis.set_ylim(bottom, top)
     return image
 
 
-def _backdrop(axis: Any, plan: Plan | None, extent: Extent) -> None:
-    """Draw the plan, or a plain grid; in the units of the positions (y grows downwards)."""
-    if plan is not None:
-        from PIL import Image  # noqa: PLC0415
-
-        with Image.open(plan.file) as opened:
-            axis.imshow(opened.convert("RGB"), extent=extent, zorder=1)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        if plan.metres is not None:
-            _ruler(axis, plan.metres, extent[2])
-        return
-    axis.grid(color="#8a8a8a", linewidth=0.5, alpha=0.5, zorder=3)
-    axis.set_aspect("equal")
-    axis.set_xlabel("x")
-    axis.set_ylabel("y", rotation=0)
-
-
 def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits) -> None:
     """Hatch what is below the threshold and draw its edge, so that it is told without colours too."""
     if values.count() and values.min() < limits.dead:
-        levels = [min(float(values.min()), UNHEARD) - 1, limits.dead]
+        levels = [min(float(values.min()), FAINTEST) - 1, limits.dead]
         axis.contourf(grid_x, grid_y, values, levels=levels, colors="none", hatches=["////"], zorder=4)
         if values.max() > limits.dead:
             axis.contour(
@@ -208,15 +162,6 @@ def _dead_areas(axis: Any, grid_x: Any, grid_y: Any, values: Any, limits: Limits
             )
     if values.count() and values.min() < limits.good < values.max():
         axis.contour(grid_x, grid_y, values, levels=[limits.good], colors="#333333", linewidths=1.1, linestyles="--", zorder=5)
-
-
-def _ruler(axis: Any, width: float, height: float) -> None:
-    """A length in metres, about a sixth of the plan's width, in its lower left corner."""
-    length = min((step for step in (1, 2, 5, 10, 20, 50, 100)), key=lambda step: abs(step - width / 6))
-    left, low = width * 0.015, height * 0.975
-    axis.plot([left, left + length], [low, low], color="#111111", linewidth=4, solid_capstyle="butt", zorder=9)
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-    axis.text(left, low - height * 0.015, f"{length} m", fontsize=10, va="bottom", bbox=box, zorder=9)
 
 
 def _labels(survey: Survey, ssid: str, _: Translate) -> list[Label]:
@@ -239,7 +184,7 @@ def _labels(survey: Survey, ssid: str, _: Translate) -> list[Label]:
     return found
 
 
-def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate) -> None:
+def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate, *, is_unknown: bool) -> None:
     """The colour scale with both thresholds, and what hatching and lines mean."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
@@ -255,6 +200,9 @@ def _scale(figure: Any, axes: Any, image: Any, limits: Limits, _: Translate) -> 
         Line2D([], [], marker="o", linestyle="", color="#555555", markersize=9, label=_("measured spot")),
         Line2D([], [], marker="X", linestyle="", color=VERDICT_COLOURS[DEAD], markersize=10, label=_("dead spot")),
     ]
+    if is_unknown:
+        colour, marker = VERDICT_COLOURS[UNKNOWN], MARKERS[UNKNOWN]
+        legend.append(Line2D([], [], marker=marker, linestyle="", color=colour, markersize=9, label=_("heard, signal unknown")))
     _legend(figure, legend)
 
 
@@ -278,12 +226,12 @@ def _bars(axis: Any, survey: Survey, ssid: str, _: Translate) -> None:
     zones = [zone for zone in survey.zones if zone.ssid == ssid][::-1]
     for index, zone in enumerate(zones):
         signal = zone.weakest_dbm
-        width = max((UNHEARD if signal is None else signal) - WEAKEST, 0.6)
+        width = max((WEAKEST if signal is None else signal) - WEAKEST, 0.6)
         dead = zone.verdict == DEAD
         axis.barh(
             index, width, left=WEAKEST, color=VERDICT_COLOURS[zone.verdict], hatch="////" if dead else None, edgecolor="white"
         )
-        text = f"{dbm(signal, _)} · {_(zone.verdict)}"
+        text = _(UNKNOWN) if signal is None else f"{dbm(signal, _)} · {_(zone.verdict)}"
         axis.text(
             WEAKEST + width + 0.6,
             index,

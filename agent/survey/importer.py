@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.locale import N_
 from agent.survey import capture
 from agent.survey.air import Flood, Sender
-from agent.survey.trouble import SurveyError
+from agent.survey.trouble import SurveyError, unreadable
 from collectors.wire import iw_scan, netsh
 from collectors.wire.ieee80211 import Bss
 
@@ -47,11 +47,13 @@ def load(file: Path, names: Iterable[str] = ()) -> Imported:
 
     Raises:
         ImportFileError: nothing of these.
-        OSError: the file cannot be read.
-        capture.CaptureError: it is a capture and cannot be read.
+        SurveyError: the file cannot be read.
     """
-    with file.open("rb") as handle:
-        data = handle.read(_MAX_BYTES)
+    try:
+        with file.open("rb") as handle:
+            data = handle.read(_MAX_BYTES)
+    except OSError as error:
+        raise unreadable(file, error) from error
     if data.startswith(_PCAP):
         return of_capture("pcap", capture.read(str(file)))
     text = decode(data, names)

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from agent.locale import Translate
-from agent.survey.report import DEAD, GOOD, WEAK, Change, Survey, advice, tables
+from agent.survey.report import DEAD, GOOD, UNKNOWN, WEAK, Change, Survey, advice, tables
 
 STYLE = """
 :root{color-scheme:light}body{font:16px/1.5 "DejaVu Sans",system-ui,sans-serif;color:#1b1b1b;max-width:72rem;margin:2rem auto;padding:0 1rem}
@@ -18,7 +18,7 @@ h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}p.w
 .sum b{display:block;font-size:1.6rem}img{max-width:100%;height:auto;border:1px solid #ddd;border-radius:.4rem;margin:.6rem 0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #ddd}th{background:#f3f3f3}
 div.wide{overflow-x:auto}td{white-space:nowrap}td:first-child{white-space:normal;min-width:7rem}
-.good{color:#1a7f37}.weak{color:#b35900}.dead{color:#b00020;font-weight:bold}li{margin:.35rem 0}
+.good{color:#1a7f37}.weak{color:#b35900}.dead{color:#b00020;font-weight:bold}.unknown{color:#555}li{margin:.35rem 0}
 @media(max-width:40rem){body{margin:1rem auto}th,td{padding:.3rem .4rem;font-size:.85rem}.sum div{min-width:4rem;padding:.4rem .6rem}
 .wide img{max-width:none;height:24rem}}
 @media print{body{margin:0;font-size:12px}img{max-height:16cm}td{white-space:normal}}
@@ -31,14 +31,17 @@ def render(
     """The page's text, headed by the name of the site where that is known."""
     title = _("Wi-Fi coverage survey") + (f": {site}" if site else "")
     days = sorted({datetime.fromtimestamp(visit.time, UTC).astimezone().strftime("%d/%m/%Y") for visit in survey.visits})
-    verdicts = {_(word): word for word in (GOOD, WEAK, DEAD)}
+    verdicts = {_(word): word for word in (GOOD, WEAK, DEAD, UNKNOWN)}
     parts = [
         f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>',
         f'<h1>{escape(title)}</h1><p class="when">{escape(_("Measured on"))} {escape(", ".join(days))}</p>',
         '<div class="sum">',
     ]
-    for word, label in ((GOOD, _("good zones")), (WEAK, _("weak zones")), (DEAD, _("dead zones"))):
+    counted = [(GOOD, _("good zones")), (WEAK, _("weak zones")), (DEAD, _("dead zones"))]
+    if UNKNOWN in survey.places.values():
+        counted.append((UNKNOWN, _("zones unknown")))
+    for word, label in counted:
         count = sum(verdict == word for verdict in survey.places.values())
         parts.append(f'<div><b class="{word if count else ""}">{count}</b>{escape(label)}</div>')
     parts.append("</div>")

@@ -11,11 +11,13 @@ from statistics import median
 
 from agent.locale import Translate
 from agent.survey.conflicts import conflicts
-from collectors.wire.survey_file import Visit, latest
+from collectors.wire.survey_file import UNHEARD, Visit, latest
 
 GOOD_DBM = -67.0
 DEAD_DBM = -75.0
-GOOD, WEAK, DEAD = "good", "weak", "dead"
+GOOD, WEAK, DEAD, UNKNOWN = "good", "weak", "dead", "unknown"
+WORST = (DEAD, WEAK, UNKNOWN, GOOD)
+"""Of several verdicts the first of these counts: a known fault is told, and good is only what is known to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,10 @@ class Limits:
     dead: float = DEAD_DBM
 
     def verdict(self, signal: float | None) -> str:
-        """`good`, `weak` or `dead`; not heard is dead."""
-        if signal is None or signal < self.dead:
+        """`good`, `weak` or `dead`, which `UNHEARD` is too; `unknown` for a signal that is heard and not known."""
+        if signal is None:
+            return UNKNOWN
+        if signal < self.dead:
             return DEAD
         return GOOD if signal >= self.good else WEAK
 
@@ -39,7 +43,7 @@ class Row:
     zone: str
     ssid: str
     band: str
-    signal_dbm: float
+    signal_dbm: float | None
     channel: int
     bssid: str
     load: float | None
@@ -47,7 +51,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """One network in a zone, over all bands: median and weakest spot. The weakest decides, since people stand there."""
+    """One network in a zone, over all bands: median and weakest spot. The weakest decides, since people stand there.
+
+    Both are None where the network is heard and no signal known, `UNHEARD` where it is not heard: anywhere, or somewhere.
+    """
 
     zone: str
     ssid: str
@@ -59,7 +66,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A zone before and after, in dB; None where one of the two was not heard."""
+    """A zone before and after, in dBm; None where it was not measured or the signal is not known."""
 
     zone: str
     ssid: str
@@ -68,8 +75,10 @@ class Change:
 
     @property
     def gain_db(self) -> float | None:
-        """How much stronger it is now."""
-        return None if self.before is None or self.after is None else self.after - self.before
+        """How much stronger it is now, in dB; None unless it was heard both times."""
+        if self.before is None or self.after is None or UNHEARD in {self.before, self.after}:
+            return None
+        return self.after - self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +94,9 @@ class Survey:
     @property
     def places(self) -> dict[str, str]:
         """One verdict for each zone: the worst of the site's networks there."""
-        worst = (DEAD, WEAK, GOOD)
         found: dict[str, str] = {}
         for zone in self.zones:
-            found[zone.zone] = min(found.get(zone.zone, GOOD), zone.verdict, key=worst.index)
+            found[zone.zone] = min(found.get(zone.zone, GOOD), zone.verdict, key=WORST.index)
         return found
 
     @property
@@ -112,10 +120,12 @@ def judge(visits: Iterable[Visit], limits: Limits) -> Survey:
 
 
 def _zone(name: str, ssid: str, here: Sequence[Visit], limits: Limits) -> Zone:
-    best = [visit.best(ssid) for visit in here]
-    signals = [heard.signal_dbm for heard in best if heard is not None]
-    weakest = None if len(signals) < len(best) or not signals else min(signals)
-    return Zone(name, ssid, median(signals) if signals else None, weakest, len(here), limits.verdict(weakest))
+    signals = [visit.signal(ssid) for visit in here]
+    known = [signal for signal in signals if signal is not None]
+    heard = [signal for signal in known if signal != UNHEARD]
+    middle = median(heard) if heard else None if None in signals else UNHEARD
+    verdict = min((limits.verdict(signal) for signal in signals), key=WORST.index)
+    return Zone(name, ssid, middle, min(known, default=None), len(here), verdict)
 
 
 def _rows(name: str, ssid: str, here: Sequence[Visit]) -> list[Row]:
@@ -123,9 +133,11 @@ def _rows(name: str, ssid: str, here: Sequence[Visit]) -> list[Row]:
     for band in ("2.4", "5", "6"):
         heard = [one for one in (visit.best(ssid, band) for visit in here) if one is not None]
         if heard:
-            strongest = max(heard, key=lambda one: one.signal_dbm)
-            signal = median(one.signal_dbm for one in heard)
-            found.append(Row(name, ssid, band, signal, strongest.channel, strongest.bssid, strongest.load))
+            strongest = max(heard, key=lambda one: one.level)
+            known = [one.signal_dbm for one in heard if one.signal_dbm is not None]
+            found.append(
+                Row(name, ssid, band, median(known) if known else None, strongest.channel, strongest.bssid, strongest.load)
+            )
     return found
 
 
@@ -138,7 +150,9 @@ def compare(before: Survey, after: Survey) -> list[Change]:
 
 def dbm(signal: float | None, _: Translate) -> str:
     """A signal as people read it."""
-    return _("not heard") if signal is None else f"{round(signal, 1):g} dBm"
+    if signal is None:
+        return _("unknown")
+    return _("not heard") if signal == UNHEARD else f"{round(signal, 1):g} dBm"
 
 
 def advice(survey: Survey, _: Translate) -> list[str]:
@@ -160,6 +174,8 @@ def advice(survey: Survey, _: Translate) -> list[str]:
                     **facts
                 )
             )
+    text = _("{zone}: {ssid} is heard, but the radio tells no signal in dBm. Measure there with another computer.")
+    said += [text.format(zone=zone.zone, ssid=zone.ssid) for zone in survey.zones if zone.verdict == UNKNOWN]
     said += _band_advice(survey, _)
     said += conflicts(survey.visits, survey.limits.good, _)
     return said or [_("Coverage is good everywhere; nothing to do.")]

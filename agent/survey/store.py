@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from collectors.wire.survey_file import Visit, read, write
+from agent.locale import N_
+from agent.survey.trouble import SurveyError, unreadable
+from collectors.wire.survey_file import NoVisitError, Visit, read, write
 
 
 def append(file: Path, visit: Visit) -> None:
@@ -32,8 +34,18 @@ def load(files: Iterable[Path]) -> list[Visit]:
     """The visits of several files in the order of their times.
 
     Raises:
-        OSError: a file cannot be read.
-        ValueError: `file:line: what is wrong`.
+        SurveyError: a file cannot be read, or holds something else.
     """
-    found = [visit for file in files for visit in read(file.read_text(encoding="utf-8-sig", errors="replace"), str(file))]
+    found: list[Visit] = []
+    for file in files:
+        try:
+            found += read(file.read_text(encoding="utf-8-sig", errors="replace"), str(file))
+        except OSError as error:
+            raise unreadable(file, error) from error
+        except NoVisitError as error:
+            text = N_(
+                "{place}: no line of a survey file ({why}). Survey files are written by `agent survey --zone NAME`; captures and"
+                " outputs of iw and netsh become one by `agent survey import FILE --zone NAME`."
+            )
+            raise SurveyError(text, place=error.place, why=error.why) from error
     return sorted(found, key=lambda visit: visit.time)

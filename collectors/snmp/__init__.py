@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from collectors.families import ACCESS_POINTS, DEVICES, INTERFACES, MOBILE, ZONES
+from collectors.families import ACCESS_POINTS, DEVICES, INTERFACES, MOBILE, MOBILE_COVERAGE
 from collectors.model import Collector
 from collectors.site import Context, Name, Secret, Settings, seconds
 from collectors.snmp.metrics import ERRORS, TRAPS
 from collectors.wire.units import Duration
 
-METRICS = (*INTERFACES, *DEVICES, *ACCESS_POINTS, *MOBILE, *ZONES, TRAPS, ERRORS)
+METRICS = (*INTERFACES, *DEVICES, *ACCESS_POINTS, *MOBILE, MOBILE_COVERAGE, TRAPS, ERRORS)
 
 
 class AuthKey(Settings, frozen=True):

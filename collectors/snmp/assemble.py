@@ -7,7 +7,7 @@ from pathlib import Path
 from collectors.model import Collector
 from collectors.probe.ports import Ports
 from collectors.probe.snmp import Credentials, Peer, SnmpSessions
-from collectors.site import Context
+from collectors.site import Context, Coverage
 from collectors.snmp import SnmpAuth, SnmpSettings
 from collectors.snmp.device import SnmpDeviceCollector
 from collectors.snmp.traps import Switchboard, TrapCollector
@@ -46,6 +46,8 @@ def assemble(settings: SnmpSettings, context: Context) -> list[Collector]:
     known = {name: credentials(auth, context.directory) for name, auth in settings.auths.items()}
     board = context.session(Switchboard, Switchboard) if settings.traps.listen else None
     links = [uplink.settings for uplink in context.uplinks]
+    # The limits alone: how often this computer's own modems are asked must not make another instance of every device.
+    coverage = Coverage(weak_dbm=context.coverage.weak_dbm, none_dbm=context.coverage.none_dbm)
     found: list[Collector] = [
         SnmpDeviceCollector(
             device.name,
@@ -59,6 +61,7 @@ def assemble(settings: SnmpSettings, context: Context) -> list[Collector]:
             ports=context.session(Ports, Ports),
             watched=frozenset(link.port for link in links if link.device == device.name and link.port is not None),
             board=board,
+            coverage=coverage,
         )
         for device in settings.devices
     ]

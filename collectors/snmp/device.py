@@ -15,6 +15,9 @@ from collectors.families import (
     DEVICE_UP,
     DEVICE_ZONE,
     INTERFACE_SPEED,
+    MOBILE_COVERAGE,
+    MOBILE_REGISTERED,
+    MOBILE_RSRP,
     RECEIVE_BYTES,
     TRANSMIT_BYTES,
 )
@@ -22,6 +25,7 @@ from collectors.machine import Machine
 from collectors.model import Collector, Emit, Observation, Observations, Reading, Reason
 from collectors.probe.ports import Count, Ports
 from collectors.probe.snmp import Conversation, Limits, Peer, SnmpError, SnmpSessions, Value
+from collectors.site import Coverage
 from collectors.snmp import events, identify
 from collectors.snmp.convert import text
 from collectors.snmp.identify import Identity
@@ -53,6 +57,7 @@ class SnmpDeviceCollector(Collector):
         profile: a profile's name, or "auto".
         zone: where the device stands; None where nobody said.
         ports: is told of the interfaces named in `watched`.
+        coverage: what the signal of its modem is worth.
     """
 
     kind: ClassVar[str] = "snmp"
@@ -71,9 +76,10 @@ class SnmpDeviceCollector(Collector):
         zone: str | None = None,
         ports: Ports | None = None,
         watched: frozenset[str] = frozenset(),
+        coverage: Coverage = Coverage(),  # noqa: B008  immutable
     ) -> None:
         self._profiles = (directory, version(directory))
-        super().__init__(target, interval=interval, identity=(peer, profile, self._profiles, zone, watched))
+        super().__init__(target, interval=interval, identity=(peer, profile, self._profiles, zone, watched, coverage))
         self._peer = peer
         self._sessions = sessions
         self._machine = machine
@@ -81,6 +87,7 @@ class SnmpDeviceCollector(Collector):
         self._zone = zone
         self._ports = ports
         self._watched = watched
+        self._coverage = coverage
         self._limits = Limits()
         self._layout: Layout | None = None
         self._device = Identity()
@@ -153,6 +160,7 @@ class SnmpDeviceCollector(Collector):
         except SnmpError as error:
             return self._silent(taken, error.reason, str(error))
         self._own(found)
+        self._cover(found)
         self._tell_ports(taken, found)
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 
@@ -170,6 +178,16 @@ class SnmpDeviceCollector(Collector):
             received, sent, speed = (values.get((metric, port)) for metric in (RECEIVE_BYTES, TRANSMIT_BYTES, INTERFACE_SPEED))
             if received is not None or sent is not None:
                 self._ports.take(self.target, port, Count(taken, received, sent, speed))
+
+    def _cover(self, found: Observations) -> None:
+        """Judge each modem by what was read of it."""
+        wanted = {MOBILE_RSRP, MOBILE_REGISTERED}
+        told = {item[:2]: item.value for item in found.items if item.metric in wanted and isinstance(item.value, float)}
+        for modem in dict.fromkeys(labels for _, labels in told):
+            rsrp, registered = told.get((MOBILE_RSRP, modem)), told.get((MOBILE_REGISTERED, modem))
+            state = self._coverage.state(rsrp, registered=None if registered is None else bool(registered))
+            if state is not None:
+                found.set(MOBILE_COVERAGE, 1.0, *modem, state)
 
     def _own(self, found: Observations) -> None:
         """What is told of a device whether it answers or not."""

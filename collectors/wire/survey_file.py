@@ -18,20 +18,42 @@ from typing import Any
 from collectors.wire.ieee80211 import Bss
 
 VERSION = 1
+WALK = 4 * 3600.0
+"""Seconds before a zone's last visit without a position within which its others without one belong to the same walk."""
+UNHEARD = -math.inf
+"""The signal, in dBm, of a network that is not heard; None is a signal that is not known."""
+
+
+class NoVisitError(ValueError):
+    """A line that is no visit: where it stands (`file:line`), and why."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(f"{place}: no line of a survey file ({why})")
+        self.place = place
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One of the site's access points as heard at a spot: median signal over the scans."""
+    """One of the site's access points as heard at a spot: median signal over the scans.
+
+    Attributes:
+        signal_dbm: None where the radio's driver tells none in dBm: heard, who knows how well.
+    """
 
     ssid: str
     bssid: str
     band: str
     channel: int
-    signal_dbm: float
+    signal_dbm: float | None
     width_mhz: int | None = None
     security: str = ""
     load: float | None = None
+
+    @property
+    def level(self) -> float:
+        """For comparisons: the signal, lower than any other where it is not known."""
+        return UNHEARD if self.signal_dbm is None else self.signal_dbm
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +93,12 @@ class Visit:
     def best(self, ssid: str, band: str | None = None) -> Heard | None:
         """The strongest access point of a network here, in one band or any; None: not heard."""
         mine = [one for one in self.heard if one.ssid == ssid and band in {None, one.band}]
-        return max(mine, key=lambda one: one.signal_dbm, default=None)
+        return max(mine, key=lambda one: one.level, default=None)
+
+    def signal(self, ssid: str) -> float | None:
+        """How well a network is heard here, in dBm: `UNHEARD`, or None where it is heard by a radio that does not tell."""
+        best = self.best(ssid)
+        return UNHEARD if best is None else best.signal_dbm
 
 
 def summarize(scans: Iterable[Iterable[Bss]], ssids: Iterable[str]) -> tuple[tuple[Heard, ...], tuple[ChannelUse, ...]]:
@@ -89,22 +116,31 @@ def summarize(scans: Iterable[Iterable[Bss]], ssids: Iterable[str]) -> tuple[tup
         if last.ssid not in own:
             if last.band:
                 others[(last.band, last.channel)].append(signal)
-        elif signal is not None:
+        else:
             load = None if last.load is None else round(last.load, 3)
             heard.append(Heard(last.ssid, last.bssid, last.band, last.channel, signal, last.width_mhz, last.security, load))
     channels = [
         ChannelUse(band, channel, len(signals), max((signal for signal in signals if signal is not None), default=None))
         for (band, channel), signals in sorted(others.items())
     ]
-    return tuple(sorted(heard, key=lambda one: (one.ssid, -one.signal_dbm))), tuple(channels)
+    return tuple(sorted(heard, key=lambda one: (one.ssid, -one.level))), tuple(channels)
 
 
 def latest(visits: Iterable[Visit]) -> list[Visit]:
-    """The last visit of every spot (a zone and its coordinates), so that several days become one picture."""
-    spots: dict[tuple[str, float | None, float | None], Visit] = {}
+    """The last visit of every spot, so that several days become one picture.
+
+    A spot is a zone and its position. Visits of a zone without one are spots of their own as far as they belong to its
+    last walk (`WALK`): who measures two corners of a hall must not lose the weaker one.
+    """
+    placed: dict[tuple[str, float | None, float | None], Visit] = {}
+    walks: dict[str, list[Visit]] = {}
     for visit in sorted(visits, key=lambda visit: visit.time):
-        spots[(visit.zone, visit.x, visit.y)] = visit
-    return list(spots.values())
+        if visit.x is None and visit.y is None:
+            walks.setdefault(visit.zone, []).append(visit)
+        else:
+            placed[(visit.zone, visit.x, visit.y)] = visit
+    found = [*placed.values(), *(visit for walk in walks.values() for visit in walk if walk[-1].time - visit.time <= WALK)]
+    return sorted(found, key=lambda visit: visit.time)
 
 
 def write(visit: Visit) -> str:
@@ -127,7 +163,7 @@ def read(text: str, name: str) -> Iterator[Visit]:
     """The visits of a file; a torn last line, as a power cut leaves one, is passed over.
 
     Raises:
-        ValueError: `name:line: what is wrong` for any other line that is not a visit.
+        NoVisitError: for any other line that is not a visit.
     """
     lines = text.removesuffix("\n").split("\n")  # other separators may stand in a name
     for number, line in enumerate(lines, start=1):
@@ -138,10 +174,9 @@ def read(text: str, name: str) -> Iterator[Visit]:
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             if number == len(lines) and not text.endswith("\n"):
                 return
-            message = (
-                f"{name}:{number}: no line of a survey file ({error}); `agent survey --zone` and `agent survey import` write such"
-            )
-            raise ValueError(message) from None
+            why = "no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            place = f"{name}:{number}"
+            raise NoVisitError(place, why) from None
 
 
 def _visit(row: dict[str, Any]) -> Visit:
@@ -154,10 +189,10 @@ def _visit(row: dict[str, Any]) -> Visit:
             str(one["bssid"]),
             str(one["band"]),
             int(one["channel"]),
-            _finite(one["signal_dbm"]),
+            _known_finite(one.get("signal_dbm")),
             one.get("width_mhz"),
             str(one.get("security", "")),
-            None if one.get("load") is None else _finite(one["load"]),
+            _known_finite(one.get("load")),
         )
         for one in row["heard"]
     )
@@ -166,7 +201,7 @@ def _visit(row: dict[str, Any]) -> Visit:
             str(one["band"]),
             int(one["channel"]),
             int(one["networks"]),
-            None if one.get("strongest_dbm") is None else _finite(one["strongest_dbm"]),
+            _known_finite(one.get("strongest_dbm")),
         )
         for one in row.get("channels", ())
     )
@@ -176,14 +211,16 @@ def _visit(row: dict[str, Any]) -> Visit:
         tuple(map(str, row["ssids"])),
         heard,
         channels,
-        None if row.get("x") is None else _finite(row["x"]),
-        None if row.get("y") is None else _finite(row["y"]),
+        _known_finite(row.get("x")),
+        _known_finite(row.get("y")),
         int(row.get("scans", 1)),
         str(row.get("source", "scan")),
     )
 
 
-def _finite(value: Any) -> float:
+def _known_finite(value: Any) -> float | None:
+    if value is None:
+        return None
     number = float(value)
     if not math.isfinite(number):
         message = f"{value} is no number"

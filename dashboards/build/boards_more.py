@@ -9,6 +9,9 @@ from dashboards.build.promql import SITE
 SIGNAL: Steps = ((None, "red"), (-75, "yellow"), (-67, "green"))
 FULL: Steps = ((None, "green"), (0.8, "yellow"), (0.9, "red"))
 
+RSRP: Steps = ((None, "red"), (-120, "yellow"), (-110, "green"))
+COVERED = f"max by ({SITE}, modem, state) (commune_mobile_coverage{{{S}}})"
+POOR = f'max by ({SITE}, modem, state) (commune_mobile_coverage{{{S}, state!="good"}})'
 SURVEYED = f"max by ({SITE}, zone, ssid, band) (commune_survey_signal_dbm{{{S}}})"
 SURVEYED_AT = f"max by ({SITE}, zone, ssid, band) (commune_survey_timestamp_seconds{{{S}}})"
 
@@ -136,6 +139,39 @@ WIFI = Board(
                     ),
                     "percentunit",
                     ((None, "green"), (0.5, "yellow"), (0.8, "red")),
+                ),
+            ),
+        ),
+        (
+            ("Di động", "Mobile"),
+            (
+                Panel(
+                    "table",
+                    ("Sóng di động", "Mobile coverage"),
+                    (
+                        "Modem và bộ định tuyến LTE, sóng yếu hoặc mất trước; theo ngưỡng trong cấu hình của agent.",
+                        "Modems and LTE routers, weak ones and those without coverage first; by the limits of the agent's configuration.",
+                    ),
+                    (Query(f"sort_desc({with_name(f'{POOR} or {COVERED} * 0')})", column="Yếu / Weak"),),
+                    "short",
+                    COUNT_BAD,
+                    columns=(*WHERE, ("modem", "Modem"), ("state", "Sóng / Coverage")),
+                ),
+                Panel(
+                    "series",
+                    ("Mức sóng di động", "Mobile signal"),
+                    (
+                        "RSRP của các modem yếu nhất; mặc định yếu dưới -110 dBm, mất sóng dưới -120.",
+                        "RSRP of the weakest modems; by default weak below -110 dBm, none below -120.",
+                    ),
+                    (
+                        Query(
+                            f"bottomk(15, max by (commune, modem) (commune_mobile_signal_rsrp_dbm{{{S}}}))",
+                            "{{commune}} {{modem}}",
+                        ),
+                    ),
+                    "dBm",
+                    RSRP,
                 ),
             ),
         ),

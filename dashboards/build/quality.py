@@ -39,12 +39,9 @@ _SLOW = " or ".join(
 )
 
 _MODEM = f"max by ({SITE}, modem)"
-_COVERAGE = f"{_MODEM} ({fresh('commune_mobile_coverage')})"
 _POOR = 'state=~"weak|none"'
 _UNCOVERED = f"{_MODEM} ({fresh('commune_mobile_coverage', _POOR)}) == 1"
-"""Judged by the agent, with the limits of its configuration; modems behind SNMP are judged here, with the same defaults."""
-_UNREGISTERED = f"{_MODEM} ({fresh('commune_mobile_registered')}) == 0"
-_WEAK_RSRP = f"{_MODEM} ({fresh('commune_mobile_signal_rsrp_dbm')}) < -110"
+"""Judged by the agent, with the limits of its configuration, for its own modems and for LTE routers read over SNMP."""
 
 LINES = AlertGroup(
     "quality",
@@ -199,7 +196,7 @@ LINES = AlertGroup(
             "BackupLineWeak",
             "info",
             "site",
-            of_site(f"{_UNCOVERED} or (({_UNREGISTERED} or {_WEAK_RSRP}) unless {_COVERAGE})"),
+            of_site(_UNCOVERED),
             600,
             (
                 "{{ $labels.name }}: đường dự phòng di động {{ $labels.modem }} yếu hoặc mất sóng.",

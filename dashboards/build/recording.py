@@ -85,7 +85,11 @@ LINES = Group(
 )
 
 AP_UP = f"commune:device_up * on ({SITE}, device) group_left (zone) max by ({SITE}, device, zone) ({fresh('commune_device_zone_info')})"
-AP = f"count by ({SITE}, device) (last_over_time(commune_wifi_ap_clients{{{JOB}}}[1d]))"
+AP = (
+    f"count by ({SITE}, device) (last_over_time(commune_wifi_ap_clients{{{JOB}}}[1d])"
+    f' or on ({SITE}, device) commune_expected_device{{kind="ap"}})'
+)
+"""What counts stations, or is an access point in the inventory: some tell no stations, and none does while it is down for days."""
 PROVINCE = Group(
     "province",
     30,

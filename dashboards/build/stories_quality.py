@@ -59,11 +59,11 @@ def _severities(alert: str, bad: list[Series], middling: list[Series], good: lis
     ]
 
 
-def _mobile(state: str, rsrp: float) -> list[Series]:
-    """A modem that the agent has judged."""
+def _mobile(state: str, rsrp: float, modem: str = "m") -> list[Series]:
+    """A modem that the agent has judged: this computer's, or an LTE router's."""
     return [
-        steady("commune_mobile_coverage", A.at(modem="m", state=state), 1),
-        steady("commune_mobile_signal_rsrp_dbm", A.at(modem="m"), rsrp),
+        steady("commune_mobile_coverage", A.at(modem=modem, state=state), 1),
+        steady("commune_mobile_signal_rsrp_dbm", A.at(modem=modem), rsrp),
     ]
 
 
@@ -126,18 +126,14 @@ STORIES = [
         _gauge("commune_lan_duplicate_addresses", 2, interface="eth0"),
         _gauge("commune_lan_duplicate_addresses", 0, interface="eth0"),
     ),
-    *_two(
-        "BackupLineWeak",
-        _gauge("commune_mobile_signal_rsrp_dbm", -115, modem="m"),
-        _gauge("commune_mobile_signal_rsrp_dbm", -105, modem="m"),
-    ),
+    *_two("BackupLineWeak", [*BASE, *_mobile("weak", -115)], [*BASE, *_mobile("good", -105)]),
     *(
         Story(f"BackupLineWeak: {title}", [*BASE, *series], [(1200, "BackupLineWeak", alerts)])
         for title, series, alerts in (
-            ("the agent's limits count, not ours", _mobile("weak", -100), 1),
+            ("the limits of the agent's configuration count", _mobile("weak", -100), 1),
             ("and may be laxer", _mobile("good", -115), 0),
             ("no coverage", _mobile("none", -121), 1),
-            ("a router that is not registered", [steady("commune_mobile_registered", A.at(modem="m"), 0)], 1),
+            ("one of two modems", [*_mobile("good", -80), *_mobile("none", -125, "lte-1")], 1),
         )
     ),
 ]
@@ -228,6 +224,8 @@ UPKEEP = [
 
 APS = (("ap-1", "Kho"), ("ap-2", "Sân"), ("ap-3", "Bếp"))
 """Access points and the zones that they name."""
+SILENT = (("ap-4", "ap", "Gác"), ("switch-1", "switch", "Tủ mạng"))
+"""Devices of the inventory that count no stations: their kind tells which is an access point."""
 
 SCORES = [
     Story(
@@ -239,12 +237,18 @@ SCORES = [
             *(steady("commune_wifi_ap_clients", A.at(device=name, radio="0", ssid="CSC"), 3) for name, _ in APS),
             *(change("commune_device_up", A.at(device=name), (1, 480), (0, 1200)) for name, _ in APS[:2]),
             steady("commune_device_up", A.at(device="ap-3"), 1),
+            *(steady("commune_expected_device", f'{A.place}, device="{name}", kind="{kind}"', 1) for name, kind, _ in SILENT),
+            *(steady("commune_device_zone_info", A.at(device=name, zone=zone), 1) for name, _, zone in SILENT),
+            *(steady("commune_device_up", A.at(device=name), 0) for name, _, _ in SILENT),
             steady("commune_wifi_zone_dead", A.at(zone="Sân", ssid="CSC"), 0),
         ],
         [],
         [
-            (300, "sum by (zone) (commune:zone_dead)", [('{zone="Kho"}', 0), ('{zone="Sân"}', 0), ('{zone="Bếp"}', 0)]),
-            (780, "sum by (zone) (commune:zone_dead)", [('{zone="Kho"}', 1), ('{zone="Sân"}', 0), ('{zone="Bếp"}', 0)]),
+            (moment, "sum by (zone) (commune:zone_dead)", [(f'{{zone="{zone}"}}', dead) for zone, dead in zones.items()])
+            for moment, zones in (
+                (300, {"Kho": 0, "Sân": 0, "Bếp": 0, "Gác": 1}),
+                (780, {"Kho": 1, "Sân": 0, "Bếp": 0, "Gác": 1}),
+            )
         ],
     ),
     Story(

@@ -17,7 +17,7 @@ from agent.exposition import samples
 from agent.state import Update
 from collectors import KINDS, Kind
 from collectors.machine import Machine
-from collectors.site import Context, Route, Surroundings
+from collectors.site import Context, Coverage, Route, Surroundings
 from tests.agent.collectors_for_tests import METRICS, Testing
 from tests.agent.running import QUIET, free_port
 
@@ -151,6 +151,14 @@ async def test_hangup_reloads_and_a_bad_file_changes_nothing(
         assert ("testing", "b") in agent.scheduler.runs
         (later,) = [record for record in caplog.records if record.message == "takes effect after a restart"]
         assert vars(later)["keys"] == "state_dir"
+
+
+def test_the_limits_of_mobile_coverage_reach_devices_that_are_read_over_snmp(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    file.write_text("mobile: {weak_dbm: -100}\nsnmp: {devices: [{name: lte-1, address: 127.0.0.1}]}\n")
+    agent = Agent(file, config.load(file), Machine(), ())
+    (device,) = [one for one in agent.collectors() if one.kind == "snmp"]
+    assert repr(Coverage(weak_dbm=-100.0)) in repr(device.identity)
 
 
 async def test_reloads_at_the_same_time_do_not_mix(tmp_path: Path, kinds: list[Testing]) -> None:

@@ -8,9 +8,8 @@ import pytest
 from agent.exposition import render
 from agent.state import State
 from collectors.machine import Machine
-from collectors.mobile import MobileCollector, MobileSettings, build, coverage
+from collectors.mobile import MobileCollector, MobileSettings, build
 from collectors.model import Reading, Reason
-from collectors.probe.modem import Modem
 from collectors.site import Context, InvalidError, Site, Surroundings
 from tests.goldens import check_golden
 from tests.modem_service import bus, of_mmcli, service
@@ -101,10 +100,17 @@ async def test_a_computer_without_modemmanager_loads_nothing_for_it(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("registered", "rsrp", "expected"),
-    [(True, -110.0, "good"), (True, -110.1, "weak"), (True, -120.1, "none"), (False, -80.0, "none"), (True, None, None)],
+    [
+        (True, -110.0, "good"),
+        (True, -110.1, "weak"),
+        (True, -120.1, "none"),
+        (False, -80.0, "none"),
+        (None, -115.0, "weak"),
+        (True, None, None),
+    ],
 )
-def test_coverage_follows_the_thresholds(*, registered: bool, rsrp: float | None, expected: str | None) -> None:
-    assert coverage(Modem("m", registered, "", "lte", rsrp), SETTINGS) == expected
+def test_coverage_follows_the_thresholds(*, registered: bool | None, rsrp: float | None, expected: str | None) -> None:
+    assert SETTINGS.state(rsrp, registered=registered) == expected
 
 
 def test_thresholds_must_be_in_order() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 
@@ -47,6 +48,12 @@ async def test_surveys_of_several_days_are_exposed_as_one(tmp_path: Path) -> Non
     assert found["commune_survey_signal_dbm Yard CSC-Free 5"] == -64
     assert "commune_survey_signal_dbm Store CSC-Free 5" not in found
     assert found["commune_survey_timestamp_seconds Store CSC-Free 5"] == 1.79e9
+
+
+async def test_a_signal_that_is_not_known_is_absent_and_its_time_told(tmp_path: Path) -> None:
+    (tmp_path / "surveys").mkdir()
+    (tmp_path / "surveys/1.jsonl").write_text(visit(1.79e9, "Hall", dataclasses.replace(heard(-80), signal_dbm=None)))
+    assert series(await collector(tmp_path).collect()) == {"commune_survey_timestamp_seconds Hall CSC-Free 5": 1.79e9}
 
 
 async def test_a_new_visit_shows_at_the_next_interval(tmp_path: Path) -> None:

@@ -170,6 +170,17 @@ async def test_an_unheard_network_is_dead_and_has_no_signal(tmp_path: Path) -> N
     assert "zone_signal_dbm hall CSC-Free" not in found
 
 
+async def test_a_network_heard_by_a_driver_that_tells_no_dbm_is_unknown_and_not_dead(tmp_path: Path) -> None:
+    air = Air(dataclasses.replace(OWN, signal_dbm=None), station=IDLE)
+    desk = Desk(air, tmp_path)
+    found = await desk.run()
+    assert not any(name.startswith("zone_") for name in found), "neither alive nor dead"
+    assert (desk.reading.reason, desk.reading.detail) == (None, "CSC-Free: heard, but the driver tells no signal in dBm")
+    assert found["bss_channel CSC-Free aa:00:00:00:00:01 2.4"] == 6
+    air.air = []
+    assert (await desk.run(5))["zone_dead hall CSC-Free"] == 1, "gone is gone"
+
+
 async def test_what_the_scan_did_not_hear_again_is_gone(tmp_path: Path) -> None:
     air = Air(dataclasses.replace(OWN, age=12.0), station=IDLE)
     assert (await Desk(air, tmp_path).run())["zone_dead hall CSC-Free"] == 1

@@ -70,6 +70,21 @@ def test_a_spot_is_recorded_judged_and_kept(tmp_path: Path, hall: list[Bss]) -> 
     assert len(store.load([file])) == 2
 
 
+def test_a_spot_whose_radio_tells_no_signal_is_unknown_and_two_spots_of_a_walk_both_count(
+    tmp_path: Path, hall: list[Bss]
+) -> None:
+    spot = ("--zone", "Sảnh", "--file", tmp_path / "s.jsonl", "--ssid", "CSC-Free", "--scans", "1")
+    hall[0] = Bss("aa:00:00:00:00:01", "CSC-Free", 5180)
+    done = run(*spot)
+    assert (done.exit_code, "unknown" in done.stdout) == (0, True), done.output
+    for signal in (-80.0, -50.0):
+        hall[0] = Bss("aa:00:00:00:00:01", "CSC-Free", 5180, signal)
+        run(*spot)
+    done = run("report", tmp_path / "s.jsonl")
+    assert done.exit_code == 1, "the weak corner is not forgotten for the strong one"
+    assert ["Sảnh", "CSC-Free", "-65", "dBm", "-80", "dBm", "3", "dead"] in [line.split() for line in done.stdout.splitlines()]
+
+
 def test_the_networks_come_from_the_configuration_and_the_file_goes_to_the_state(tmp_path: Path, hall: list[Bss]) -> None:
     config = tmp_path / "agent.yaml"
     config.write_text(f"state_dir: {tmp_path / 'state'}\nwifi: {{ssids: [CSC-Staff], dead_zone_dbm: -70}}\n")
@@ -233,12 +248,14 @@ def test_an_interrupted_survey_tells_of_no_dead_zone_and_keeps_nothing(tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("report", "missing.jsonl"), "missing.jsonl: No such file"),
-        (("import", "missing.txt"), "missing.txt: No such file"),
-        (("--pcap", "missing.pcap"), "missing.pcap"),
+        (("report", "missing.jsonl"), "missing.jsonl: cannot be read: No such file or directory; name a file that is there"),
+        (("import", "missing.txt"), "missing.txt: cannot be read: No such file or directory; name a file that is there"),
+        (("--pcap", "missing.pcap"), "missing.pcap: cannot be read: No such file or directory; name a file that is there"),
+        (("--pcap", "."), ".: cannot be read: Is a directory"),
+        (("--pcap", "/etc/hostname"), "hostname: Not a supported capture file. Understood are captures of 802.11 frames"),
         (("--zone", "Hall", "--x", "1"), "--x and --y belong together"),
         (("import", "a.txt", "--y", "1"), "--x and --y belong together"),
-        (("--monitor", "nosuch0", "--seconds", "1"), "nosuch0"),
+        (("--monitor", "nosuch0", "--seconds", "1"), "nosuch0: no such interface. Listening needs root and monitor mode"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_is_status_2(arguments: tuple[str, ...], words: str) -> None:
@@ -249,8 +266,15 @@ def test_what_cannot_be_read_is_named_and_is_status_2(arguments: tuple[str, ...]
 
 def test_what_cannot_be_read_is_said_in_vietnamese_too(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
+    (tmp_path / "b.dat").write_bytes(Path(sys.executable).read_bytes()[:4000] + b"\n")
     for arguments, words in (
         (("import", "a.txt"), "a.txt: không thấy mạng nào"),
+        (("report", "b.dat"), "b.dat:1: không phải dòng của tệp khảo sát"),
+        (("report", "b.dat"), "`agent survey import TỆP --zone TÊN`"),
+        (("--pcap", "a.txt"), "a.txt: không phải tệp bắt gói đọc được. Đọc được tệp bắt gói 802.11"),
+        (("--monitor", "lo", "--seconds", "1"), "lo: không ở chế độ monitor. Muốn nghe cần quyền root"),
+        (("--pcap", "missing.pcap"), "missing.pcap: không đọc được: không có tệp hoặc thư mục này; hãy nêu đúng tên tệp"),
+        (("report", "."), ".: không đọc được: đây là thư mục"),
         (("--zone", "Sảnh", "--x", "1"), "phải đi cùng nhau"),
         ((), "hãy nêu tên khu vực"),
     ):

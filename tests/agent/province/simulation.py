@@ -117,6 +117,9 @@ def _devices(site: dict[str, Any], own: dict[str, str], number: int, *, bad: boo
             yield "commune_ups_charge_ratio", where, const(0.9)
         if device["kind"] == "printer":
             yield "commune_printer_supply_ratio", where | {"supply": "black"}, const(number % 100 / 100)
+        if device["kind"] == "router":
+            yield "commune_mobile_signal_rsrp_dbm", own | {"modem": device["name"]}, const(-115 if bad else -90)
+            yield "commune_mobile_coverage", own | {"modem": device["name"], "state": "weak" if bad else "good"}, const(1)
         if device["kind"] == "ap":
             yield "commune_device_zone_info", where | {"zone": device.get("zone") or "Sân"}, const(1)
             radio = where | {"radio": "0", "ssid": "CSC-Free"}

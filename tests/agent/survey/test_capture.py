@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from agent.survey import capture
+from agent.survey.trouble import SurveyError
 from tests.shared import shared
 
 
@@ -12,8 +13,13 @@ def test_a_capture_is_read_in_a_process_of_its_own() -> None:
 
 
 def test_what_stands_against_it_is_said(tmp_path: Path) -> None:
-    with pytest.raises(capture.CaptureError, match="missing"):
+    with pytest.raises(SurveyError, match=r"missing\.pcap: cannot be read: No such file or directory; name a file"):
         capture.read(str(tmp_path / "missing.pcap"))
+    (tmp_path / "hello.pcap").write_text("hello")
+    with pytest.raises(
+        capture.CaptureError, match=r"hello\.pcap: Not a supported capture file\. Understood are captures of 802\.11"
+    ):
+        capture.read(str(tmp_path / "hello.pcap"))
 
 
 def test_a_process_that_takes_too_long_is_ended() -> None:

@@ -10,7 +10,9 @@ from PIL import Image, ImageDraw
 
 from agent.locale import translator
 from agent.survey import heatmap
+from agent.survey.plan import Plan, extent_of
 from agent.survey.report import Limits, judge
+from agent.survey.trouble import MissingExtraError
 from tests.agent.survey.samples import visits
 
 LIMITS = Limits()
@@ -28,17 +30,17 @@ def share(file: Path, red: int, green: int, blue: int, within: int = 45) -> floa
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> heatmap.Plan:
+def plan(tmp_path: Path) -> Plan:
     picture = Image.new("RGB", (1000, 640), "white")
     pen = ImageDraw.Draw(picture)
     pen.rectangle((20, 20, 980, 620), outline="black", width=6)
     pen.line((20, 340, 980, 340), fill="black", width=6)
     picture.save(tmp_path / "plan.png")
-    return heatmap.Plan(tmp_path / "plan.png")
+    return Plan(tmp_path / "plan.png")
 
 
 @pytest.mark.parametrize("language", ["en", "vi"])
-def test_a_map_over_the_plan_shows_good_and_dead_areas(tmp_path: Path, plan: heatmap.Plan, language: str) -> None:
+def test_a_map_over_the_plan_shows_good_and_dead_areas(tmp_path: Path, plan: Plan, language: str) -> None:
     file = tmp_path / "map.png"
     heatmap.draw(judge(visits(), LIMITS), "CSC-Free", plan, file, translator(language))
     assert drawn(file).shape[1] >= 1100
@@ -46,7 +48,7 @@ def test_a_map_over_the_plan_shows_good_and_dead_areas(tmp_path: Path, plan: hea
     assert share(file, 0x7F, 0x00, 0x00, 90) > 0.03, "dark red where it is dead"
 
 
-def test_a_covered_site_has_no_dead_area(tmp_path: Path, plan: heatmap.Plan) -> None:
+def test_a_covered_site_has_no_dead_area(tmp_path: Path, plan: Plan) -> None:
     covered = [visit for visit in visits(20) if visit.heard]
     file = tmp_path / "map.png"
     heatmap.draw(judge(covered, LIMITS), "CSC-Free", plan, file, translator("en"))
@@ -63,6 +65,22 @@ def test_without_a_plan_a_grid_and_without_places_bars(tmp_path: Path) -> None:
         assert share(file, 255, 255, 255, 6) < 0.95
 
 
+def test_a_spot_whose_signal_is_not_known_is_marked_and_paints_nothing(tmp_path: Path) -> None:
+    unknown = [
+        dataclasses.replace(visit, heard=tuple(dataclasses.replace(one, signal_dbm=None) for one in visit.heard))
+        for visit in visits()
+        if visit.heard
+    ]
+    survey = judge(unknown, LIMITS)
+    labels = heatmap._labels(survey, "CSC-Free", translator("en"))
+    assert [label.text.split("\n")[1] for label in labels] == ["unknown"] * 4
+    for placed in (True, False):
+        file = tmp_path / f"{placed}.png"
+        drawing = survey if placed else judge([dataclasses.replace(visit, x=None, y=None) for visit in unknown], LIMITS)
+        heatmap.draw(drawing, "CSC-Free", None, file, translator("vi"))
+        assert share(file, 0x7F, 0x00, 0x00) < 0.005, "but for the line of the limit"
+
+
 def test_before_and_after_stand_side_by_side(tmp_path: Path) -> None:
     file = tmp_path / "both.png"
     heatmap.draw(judge(visits(), LIMITS), "CSC-Free", None, file, translator("en"), judge(visits(-9), LIMITS))
@@ -74,7 +92,7 @@ def test_the_map_is_right_where_it_was_measured(tmp_path: Path) -> None:
     """The painted value at each spot is the measured one: the best spot is the greenest, the unheard one the reddest."""
     figure = heatmap.libraries().Figure()
     survey = judge(visits(), LIMITS)
-    image = heatmap._map(figure.subplots(), survey, "CSC-Free", None, heatmap._extent(survey.visits, None))
+    image = heatmap._map(figure.subplots(), survey, "CSC-Free", None, extent_of(survey.visits, None))
     left, right, bottom, top = image.get_extent()
     values = image.get_array()
     for visit in survey.visits:
@@ -83,7 +101,7 @@ def test_the_map_is_right_where_it_was_measured(tmp_path: Path) -> None:
         column = round((visit.x - left) / (right - left) * (values.shape[1] - 1))
         row = round((visit.y - top) / (bottom - top) * (values.shape[0] - 1))
         best = visit.best("CSC-Free")
-        assert values[row, column] == pytest.approx(best.signal_dbm if best else heatmap.UNHEARD, abs=1.5), visit.zone
+        assert values[row, column] == pytest.approx(best.signal_dbm if best else heatmap.FAINTEST, abs=1.5), visit.zone
 
 
 def test_a_zone_of_several_spots_is_named_once_and_each_spot_has_its_signal() -> None:
@@ -102,15 +120,6 @@ def test_a_survey_of_several_days_has_their_dates() -> None:
     one, two = heatmap.days([later, first, first])
     assert (len(one), one[2], one[-5]) == (10, "/", "/")
     assert one != two
-
-
-def test_a_plan_in_metres_has_a_ruler(plan: heatmap.Plan) -> None:
-    axis = heatmap.libraries().Figure().subplots()
-    metres = heatmap.Plan(plan.file, 34.0)
-    heatmap._backdrop(axis, metres, heatmap._extent([], metres))
-    assert [text.get_text() for text in axis.texts] == ["5 m"]
-    (ruler,) = axis.lines
-    assert ruler.get_xdata()[1] - ruler.get_xdata()[0] == pytest.approx(5)
 
 
 @pytest.mark.parametrize(("across", "down"), [(1.0, 1.0), (0.2, 1.6), (2.5, 0.2), (0.0, 0.0)])
@@ -132,5 +141,5 @@ def test_names_with_a_dollar_are_no_formula(tmp_path: Path) -> None:
 
 def test_a_missing_extra_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(heatmap.MissingExtraError, match=r"commune-agent\[survey\]"):
+    with pytest.raises(MissingExtraError, match=r"commune-agent\[survey\]"):
         heatmap.libraries()

@@ -4,7 +4,7 @@ import pytest
 
 from agent.locale import translator
 from agent.survey.report import Limits, advice, as_text, compare, dbm, judge, table
-from collectors.wire.survey_file import ChannelUse, Heard, Visit
+from collectors.wire.survey_file import UNHEARD, ChannelUse, Heard, Visit
 from tests.agent.survey.samples import FAR, visits
 
 ENGLISH, VIETNAMESE = translator("en"), translator("vi")
@@ -15,12 +15,15 @@ def one(*heard: Heard, channels: tuple[ChannelUse, ...] = (), zone: str = "Hall"
     return Visit(1.79e9, zone, ("CSC-Free",), heard, channels, x=x, y=x)
 
 
-def ap(signal: float, channel: int = 36, band: str = "5", bssid: str = "aa:00:00:00:01:00", load: float | None = None) -> Heard:
+def ap(
+    signal: float | None, channel: int = 36, band: str = "5", bssid: str = "aa:00:00:00:01:00", load: float | None = None
+) -> Heard:
     return Heard("CSC-Free", bssid, band, channel, signal, load=load)
 
 
 @pytest.mark.parametrize(
-    ("signal", "verdict"), [(-67.0, "good"), (-67.1, "weak"), (-75.0, "weak"), (-75.1, "dead"), (None, "dead")]
+    ("signal", "verdict"),
+    [(-67.0, "good"), (-67.1, "weak"), (-75.0, "weak"), (-75.1, "dead"), (UNHEARD, "dead"), (None, "unknown")],
 )
 def test_a_signal_is_judged_by_both_limits(signal: float | None, verdict: str) -> None:
     assert LIMITS.verdict(signal) == verdict
@@ -42,6 +45,34 @@ def test_the_weakest_spot_decides_and_the_median_is_shown() -> None:
     survey = judge([one(ap(-50), x=0.0), one(ap(-60), x=1.0), one(ap(-80), x=2.0)], LIMITS)
     (zone,) = survey.zones
     assert (zone.signal_dbm, zone.weakest_dbm, zone.spots, zone.verdict) == (-60, -80, 3, "dead")
+
+
+@pytest.mark.parametrize(
+    ("spots", "signal", "weakest", "verdict"),
+    [
+        ([[ap(None)]], None, None, "unknown"),
+        ([[ap(None)], [ap(-50)]], -50, -50, "unknown"),
+        ([[ap(None)], [ap(-70)]], -70, -70, "weak"),
+        ([[ap(None)], []], None, UNHEARD, "dead"),
+        ([[ap(None), ap(-60, bssid="aa:00:00:00:02:00")]], -60, -60, "good"),
+    ],
+)
+def test_what_a_radio_does_not_tell_is_unknown_and_not_dead(
+    spots: list[list[Heard]], signal: float | None, weakest: float | None, verdict: str
+) -> None:
+    survey = judge([one(*heard, x=float(number)) for number, heard in enumerate(spots)], LIMITS)
+    (zone,) = survey.zones
+    assert (zone.signal_dbm, zone.weakest_dbm, zone.verdict) == (signal, weakest, verdict)
+    assert (survey.places, bool(survey.dead)) == ({"Hall": verdict}, verdict == "dead")
+    told = "tells no signal in dBm" in "".join(advice(survey, ENGLISH))
+    assert told == (verdict == "unknown"), "and what to do about it"
+
+
+def test_a_change_is_only_told_where_both_are_known() -> None:
+    silent, heard, unheard = (judge([one(*spot)], LIMITS) for spot in ([ap(None)], [ap(-50)], []))
+    assert [change.gain_db for change in (*compare(silent, heard), *compare(heard, silent), *compare(unheard, heard))] == [
+        None
+    ] * 3
 
 
 def test_bands_have_rows_of_their_own() -> None:
@@ -84,9 +115,9 @@ def test_advice_names_what_is_to_be_done(visit: Visit, words: str) -> None:
 
 
 def test_a_zone_has_one_verdict_the_worst_of_its_networks() -> None:
-    other = dataclasses.replace(one(ap(-50)), ssids=("CSC-Free", "CSC-Staff"))
-    survey = judge([other, dataclasses.replace(one(ap(-70)), zone="Hall")], LIMITS)
-    assert survey.places == {other.zone: "dead", "Hall": "weak"}
+    other = dataclasses.replace(one(ap(-50), zone="Yard"), ssids=("CSC-Free", "CSC-Staff"))
+    survey = judge([other, one(ap(-70))], LIMITS)
+    assert survey.places == {"Yard": "dead", "Hall": "weak"}
 
 
 def test_the_report_speaks_vietnamese() -> None:
@@ -94,7 +125,8 @@ def test_the_report_speaks_vietnamese() -> None:
     assert "Khu vực" in text
     assert "mất sóng" in text
     assert f"CSC-Free ({FAR}) đang ở kênh 4" in text
-    assert dbm(None, VIETNAMESE) == "không bắt được"
+    assert dbm(UNHEARD, VIETNAMESE) == "không bắt được"
+    assert dbm(None, VIETNAMESE) == "không rõ"
 
 
 def test_tables_are_aligned() -> None:

@@ -11,13 +11,18 @@ import pytest
 
 from agent.scheduler import Scheduler
 from agent.state import State
+from collectors.families import MOBILE_COVERAGE
 from collectors.machine import Machine
+from collectors.mobile import MobileSettings
 from collectors.model import Reading
 from collectors.probe.snmp import Credentials, Peer, SnmpSessions
-from collectors.snmp import SnmpAuth
+from collectors.site import Context, Secret, Site, Surroundings
+from collectors.snmp import SnmpAuth, SnmpDevice, SnmpSettings, build
 from collectors.snmp.assemble import credentials
 from collectors.snmp.device import SnmpDeviceCollector
+from collectors.wire.units import Duration
 from tests.collectors.snmp.conftest import Poll
+from tests.collectors.snmp.recordings import shared
 from tests.collectors.snmp.simulator import simulated
 
 DEVICE = "network_wifi_ubiquiti-m5"
@@ -98,6 +103,45 @@ def test_a_changed_secret_file_makes_another_instance_at_a_reload(tmp_path: Path
     assert identities[1] != identities[2]
 
 
+@pytest.mark.parametrize(
+    ("section", "state"),
+    [
+        (MobileSettings(), "good"),
+        (MobileSettings(weak_dbm=-100), "weak"),
+        (MobileSettings(weak_dbm=-100, none_dbm=-104), "none"),
+        (MobileSettings(weak_dbm=-105, none_dbm=-105), "good"),
+    ],
+)
+async def test_a_recorded_lte_router_is_judged_by_the_limits_of_the_configuration(
+    simulator: int, section: MobileSettings, state: str
+) -> None:
+    router = "routeros_ltap-mini"
+    if shared() is None:
+        pytest.skip("no recordings beside the repository (shared/data/snmp)")
+    auth = SnmpAuth(community=Secret(router))
+    settings = SnmpSettings(auths={"default": auth}, devices=(SnmpDevice(name="lte-1", address="127.0.0.1", port=simulator),))
+    context = Context(Machine(), Site(), Surroundings(), (), coverage=section)
+    (device,) = build(settings, context)
+    try:
+        reading = await device.collect()
+    finally:
+        await context.session(SnmpSessions, SnmpSessions).close()
+    told = {name: values(reading, f"commune_mobile_{name}") for name in ("signal_rsrp_dbm", "registered", "coverage")}
+    assert told == {"signal_rsrp_dbm": {(): -105.0}, "registered": {(): 1.0}, "coverage": {(state,): 1.0}}
+    assert {item.labels[0] for item in reading.observations if item.metric is MOBILE_COVERAGE} == {"lte-1"}
+
+
+def test_only_changed_limits_make_another_instance() -> None:
+    settings = SnmpSettings(devices=(SnmpDevice(name="lte-1", address="127.0.0.1"),))
+
+    def identity(section: MobileSettings) -> object:
+        (device,) = build(settings, Context(Machine(), Site(), Surroundings(), (), coverage=section))
+        return device.identity
+
+    assert identity(MobileSettings()) == identity(MobileSettings(interval=Duration(30)))
+    assert identity(MobileSettings()) != identity(MobileSettings(weak_dbm=-100))
+
+
 MODEM = {1: "1", 11: "Registered, home", 13: "Viettel", 16: "LTE", 17: "410", 19: "12", 20: "-95", 21: "-11"}
 """A row of modemTable (TELTONIKA-RUTX-MIB) by column; written from the MIB, since no recording of such a router is at hand."""
 
@@ -125,6 +169,8 @@ async def test_a_mobile_router_of_which_there_is_only_the_mib(tmp_path: Path, to
     found = {name: values(reading, f"commune_mobile_{name}") for name in ("signal_rsrp_dbm", "signal_rsrq_db", "signal_sinr_db")}
     assert found == {"signal_rsrp_dbm": {(): -95.0}, "signal_rsrq_db": {(): -11.0}, "signal_sinr_db": {(): 12.0}}
     assert values(reading, "commune_mobile_registered") == ({} if registered is None else {(): registered})
+    covered = {None: {("good",): 1.0}, 1.0: {("good",): 1.0}, 0.0: {("none",): 1.0}}
+    assert values(reading, "commune_mobile_coverage") == covered[registered], "who is not registered has none, however strong"
     assert values(reading, "commune_mobile_info") == {("Viettel", "LTE"): 1.0}
     assert values(reading, "commune_device_info").keys() == {
         ("Teltonika", "RUTX11", "RUTX_R_00.07.06.3", "1102345678", "", "teltonika")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.wire.ieee80211 import Bss
-from collectors.wire.survey_file import ChannelUse, Heard, Visit, latest, read, summarize, write
+from collectors.wire.survey_file import UNHEARD, WALK, ChannelUse, Heard, Visit, latest, read, summarize, write
 
 OWN = Bss("aa:00:00:00:00:01", "CSC-Free", 5180, -60.0, 80, "wpa2", 0.25)
 NEIGHBOUR = Bss("bb:00:00:00:00:09", "Quán cà phê", 2437, -70.0)
@@ -43,8 +44,26 @@ def test_neighbours_are_counted_and_never_named() -> None:
 
 
 def test_the_last_visit_of_each_spot_counts() -> None:
-    spots = [Visit(time, zone, (), x=x) for time, zone, x in ((1, "A", None), (3, "A", None), (2, "A", 1.0), (1, "B", None))]
-    assert {(visit.zone, visit.x, visit.time) for visit in latest(spots)} == {("A", None, 3), ("A", 1.0, 2), ("B", None, 1)}
+    spots = [Visit(time, zone, (), x=x, y=x) for time, zone, x in ((1, "A", 1.0), (3, "A", 1.0), (2, "A", 2.0), (1, "B", 1.0))]
+    assert [(visit.zone, visit.x, visit.time) for visit in latest(spots)] == [("B", 1.0, 1), ("A", 2.0, 2), ("A", 1.0, 3)]
+
+
+def test_visits_of_a_zone_without_a_position_are_spots_of_one_walk_and_a_later_walk_replaces_them() -> None:
+    monday, tuesday = [Visit(time, "A", ()) for time in (0, 60, WALK)], [Visit(time, "A", ()) for time in (9e4, 9e4, 9e4 + 60)]
+    placed, other = Visit(30, "A", (), x=1.0, y=1.0), Visit(10, "B", ())
+    assert latest([*reversed(monday), placed, other]) == [monday[0], other, placed, *monday[1:]]
+    assert latest([*tuesday, *monday, placed, other]) == [other, placed, *tuesday]
+
+
+def test_heard_without_a_signal_is_neither_unheard_nor_weak() -> None:
+    silent = dataclasses.replace(OWN, signal_dbm=None)
+    (found,), _ = summarize([[silent], [silent]], ["CSC-Free"])
+    visit = Visit(0.0, "Hall", ("CSC-Free", "CSC-Staff"), (found,))
+    assert "signal_dbm" not in write(visit)
+    (again,) = read(write(visit), "f")
+    assert (again.signal("CSC-Free"), again.signal("CSC-Staff")) == (None, UNHEARD)
+    told = Heard("CSC-Free", "aa:00:00:00:00:99", "5", 36, -90.0)
+    assert dataclasses.replace(visit, heard=(found, told)).signal("CSC-Free") == -90
 
 
 @given(st.lists(visits, max_size=4))
