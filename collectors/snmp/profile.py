@@ -6,6 +6,7 @@ to whoever adds a vendor; `check` finds what the types cannot tell, for `agent c
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -19,6 +20,8 @@ from msgspec import Meta
 from collectors.families import ACCESS_POINTS, DEVICES, INTERFACES, MOBILE
 from collectors.model import Metric, MetricType
 from collectors.site import Settings
+
+log = logging.getLogger(__name__)
 
 Oid = Annotated[str, Meta(pattern=r"^[0-2](\.[0-9]+)+$", description="an object identifier in numbers, without a leading dot")]
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*INTERFACES, *DEVICES, *ACCESS_POINTS, *MOBILE)}
@@ -322,24 +325,44 @@ def version(directory: Path | None) -> Version:
         return ()
 
 
+_sound: dict[Path | None, Library] = {}
+"""The last profiles of each directory that were without a mistake: a file that is being edited takes them from nobody."""
+
+
 @lru_cache(maxsize=2)
 def library(directory: Path | None = None, of: Version = ()) -> Library:  # noqa: ARG001  part of the key
     """The profiles of the agent and of the site's directory, read once for each `version` of them.
 
     Who holds a version goes on with it, so that a file that is being edited disturbs nobody until the agent is reloaded.
-
-    Raises:
-        OSError: the directory cannot be read.
-        ValueError: a profile is none; names the file.
+    While a file of the site's is no profile, those that were read before stay, without any those of the agent alone; the
+    log says which file it is.
     """
+    try:
+        found = Library(_profiles(directory))
+    except (OSError, ValueError) as error:
+        if directory is None:  # what ships with the agent cannot be read: there is nothing to go on with
+            raise
+        log.error("the profiles read before stay in use", extra={"error": str(error)})
+        return _sound.get(directory) or library()
+    _sound[directory] = found
+    return found
+
+
+def _profiles(directory: Path | None) -> dict[str, Profile]:
+    entries = files(directory)
     profiles = {}
-    for name, entry in files(directory).items():
+    for name, entry in entries.items():
+        mistakes: list[str] = []
         try:
             profiles[name] = read(entry.read_text(encoding="utf-8"))
+            if directory is not None and Path(str(entry)).parent == directory:
+                check(profiles[name], entries, lambda where, what: mistakes.append(f"{where}: {what}"))  # noqa: B023  called at once
         except Exception as error:
-            message = f"{entry}: not a profile ({error}); `agent check-config` shows the line"
-            raise ValueError(message) from error
-    return Library(profiles)
+            mistakes.append(str(error))
+        if mistakes:
+            message = f"{entry}: not a profile ({'; '.join(mistakes)}); `agent check-config` shows the line"
+            raise ValueError(message)
+    return profiles
 
 
 @lru_cache(maxsize=1)

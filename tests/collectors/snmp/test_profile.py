@@ -43,6 +43,26 @@ def test_a_changed_profile_of_the_site_is_read_again_and_makes_other_devices_of_
     assert device().identity != known
 
 
+@pytest.mark.parametrize(
+    "broken",
+    ["vendor: [", "vendors: []", "match: [{description: '('}]", "tables: [{name: a, values: [{metric: commune_no_such}]}]"],
+)
+def test_a_profile_broken_after_start_up_leaves_those_before_in_place_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_text(broken, encoding="utf-8")
+    assert library(tmp_path, version(tmp_path)).names() == library().names()  # nothing was read before
+    file.write_text("vendor: [{text: Acme}]\n", encoding="utf-8")
+    sound = library(tmp_path, version(tmp_path))
+    assert sound.get("acme").vendor[0].text == "Acme"
+    file.write_text(f"# edited\n{broken}", encoding="utf-8")
+    caplog.clear()
+    assert library(tmp_path, version(tmp_path)) is sound
+    (told,) = caplog.records
+    assert f"{file}: not a profile" in vars(told)["error"]
+
+
 @pytest.mark.parametrize("name", library().names())
 def test_every_profile_can_be_put_together(name: str) -> None:
     tables = [table.name for table in library().get(name).tables]
