@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -130,3 +131,93 @@ async def test_a_mobile_router_of_which_there_is_only_the_mib(tmp_path: Path, to
         ("Teltonika", "RUTX11", "RUTX_R_00.07.06.3", "1102345678", "", "teltonika")
     }
     assert values(reading, "commune_device_temperature_celsius") == {("Modem 1",): 41.0}
+
+
+OF_THE_MIB: dict[str, tuple[str, str, Mapping[str, object], dict[tuple[str, ...], float]]] = {
+    # coolingUnitStatusAnalogTable and …DiscreteTable of PowerNet-MIB
+    "apc-cooling": (
+        "1.3.6.1.4.1.318.1.3.27",
+        "1.3.6.1.4.1.318.1.1.27.1.4",
+        {
+            f"1.2.1.{column}.1.{row}": word
+            for row, words in enumerate(
+                [("Supply", 194, "C", 10), ("Supply", 671, "F", 10), ("Room", 306, "%RH", 10), ("Demand", 12, "kW", 10)], 1
+            )
+            for column, word in enumerate(words, 2)
+        }
+        | {"2.2.1.2.1.1": "Unit State", "2.2.1.3.1.1": "No Demand"},
+        {
+            ("temperature_celsius", "Supply"): 19.4,
+            ("humidity_ratio", "Room"): 0.306,
+            ("power_watts", "Demand"): 1200.0,
+            ("sensor_state", "Unit State", "no_demand"): 1.0,
+        },
+    ),
+    # hwBattsTotalCurrent, hwBattsChargeStatus, hwBattStringRemainCapacityPercent, hwDcOutput… of HUAWEI-SITE-MONITOR-MIB
+    "huawei-smu": (
+        "1.3.6.1.4.1.2011.6.164.1.2",
+        "1.3.6.1.4.1.2011.6.164.1",
+        {"4.2.1.0": -3, "4.2.3.0": 3, "4.4.2.1.3.1": 905, "4.4.2.1.3.2": 870, "6.2.1.1.4.1": 535, "6.2.1.1.5.1": 7},
+        {
+            ("current_amperes", "Battery"): -3.0,
+            ("current_amperes", "Output 1"): 7.0,
+            ("voltage_volts", "Output 1"): 53.5,
+            ("sensor_state", "Battery", "discharge"): 1.0,
+            ("commune_ups_on_battery",): 1.0,
+            ("commune_ups_charge_ratio",): 0.87,
+        },
+    ),
+    # rectifierTable of RPS-SC300-MIB: the second is an empty place
+    "eaton-sc": (
+        "1.3.6.1.4.1.1918.2.14",
+        "1.3.6.1.4.1.1918.2.14.10",
+        {
+            f"60.30.1.{column}.{row}": number
+            for row, numbers in ((1, (230, 5369, 2, 38)), (2, (0, 0, 0, 0)))
+            for column, number in zip((90, 95, 100, 110), numbers, strict=True)
+        }
+        | {"70.10.20.0": 5363, "50.20.0": 4},
+        {
+            ("voltage_volts", "Rectifier 1 input"): 230.0,
+            ("voltage_volts", "Rectifier 1"): 53.69,
+            ("current_amperes", "Rectifier 1"): 2.0,
+            ("temperature_celsius", "Rectifier 1"): 38.0,
+            ("voltage_volts", "Bus"): 53.63,
+            ("commune_ups_load_ratio",): 0.04,
+        },
+    ),
+    # upsInputTable of UPS-MIB without a voltage
+    "ups": (
+        "1.3.6.1.2.1.33.2",
+        "1.3.6.1.2.1.33.1",
+        {"1.1.0": "Rittal", "3.3.1.2.1": 500, "3.3.1.2.2": 499},
+        {("frequency_hertz", "Input 1"): 50.0, ("frequency_hertz", "Input 2"): 49.9},
+    ),
+}
+"""Profile to sysObjectID, a subtree, what is in it, and what that means; written from the MIBs, for want of recordings here."""
+
+
+@pytest.mark.parametrize("profile", OF_THE_MIB)
+async def test_devices_of_which_there_is_only_the_mib(tmp_path: Path, profile: str) -> None:
+    object_id, base, told, expected = OF_THE_MIB[profile]
+    folder = tmp_path / "one"
+    folder.mkdir()
+    rows = ["1.3.6.1.2.1.1.1.0|4|made up", f"1.3.6.1.2.1.1.2.0|6|{object_id}", "1.3.6.1.2.1.1.3.0|67|123456"]
+    rows += [f"{base}.{at}|{2 if isinstance(value, int) else 4}|{value}" for at, value in told.items()]
+    rows.sort(key=lambda row: [int(number) for number in row.split("|")[0].split(".")])
+    (folder / "made.snmprec").write_text("\n".join(rows) + "\n")
+    sessions = SnmpSessions()
+    with simulated(folder, tmp_path) as port:
+        peer = Peer("127.0.0.1", port, Credentials(2, "made"), timeout=5)
+        reading = await SnmpDeviceCollector("made", peer, sessions, Machine(), interval=60).collect()
+    await sessions.close()
+    assert reading.reason is None, reading.detail
+    assert {labels[-1] for labels in values(reading, "commune_device_info")} == {profile}
+    found = {
+        (item.metric.name.removeprefix("commune_device_"), *item.labels[1:]): item.value
+        for item in reading.observations
+        if "device_info" not in item.metric.name and "boot" not in item.metric.name
+    }
+    assert expected.items() <= found.items()
+    assert not [key for key in found if "Rectifier 2" in str(key)]
+    assert len([key for key in found if key[0] == "temperature_celsius"]) <= 1, "degrees Fahrenheit are not told again"
