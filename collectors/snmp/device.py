@@ -26,7 +26,7 @@ from collectors.snmp.convert import text
 from collectors.snmp.identify import Identity
 from collectors.snmp.layout import Layout, build, explore, nothing, observe, read_rows
 from collectors.snmp.metrics import ERRORS
-from collectors.snmp.profile import Library, Table, library, version
+from collectors.snmp.profile import Library, Table, library, placed, version
 from collectors.snmp.traps import Switchboard
 
 _asking: set[asyncio.Task[None]] = set()
@@ -255,7 +255,8 @@ class SnmpDeviceCollector(Collector):
         profile = profiles.get(name)
         self._device = await identify.identify(talk, name, profile, about)
         before = self._layout and Layout(cells=self._layout.told(), changing=self._layout.rewalked())
-        self._layout = Layout(pending=list(profile.tables), before=before)
+        tables = placed(profile.tables, text(about.get(identify.SYS_OBJECT_ID)).lstrip("."))
+        self._layout = Layout(pending=tables, before=before)
         self._polls = 0
 
     def _system(self, about: Mapping[str, Value], found: Observations) -> None:

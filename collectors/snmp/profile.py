@@ -24,6 +24,13 @@ from collectors.site import Settings
 log = logging.getLogger(__name__)
 
 Oid = Annotated[str, Meta(pattern=r"^[0-2](\.[0-9]+)+$", description="an object identifier in numbers, without a leading dot")]
+Column = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-2]|\{[1-9][0-9]?\})(\.[0-9]+)+$",
+        description="an object identifier; {9} stands for the first nine numbers of the device's sysObjectID",
+    ),
+]
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*INTERFACES, *DEVICES, *ACCESS_POINTS, *MOBILE)}
 MAX_ROWS = 1024
 """Rows of one table: more than any device of a commune has, and little enough to bound memory."""
@@ -57,7 +64,7 @@ class Fact(Settings, frozen=True):
 class Join(Settings, frozen=True):
     """A column of another table; `at` says which of its rows belongs to a row of this one."""
 
-    oid: Oid
+    oid: Column
     at: str
 
 
@@ -106,7 +113,7 @@ class Table(Settings, frozen=True, omit_defaults=True):
     """Rows of a device, or single objects when there is no `index`."""
 
     name: str
-    columns: dict[str, Oid] = {}
+    columns: dict[str, Column] = {}
     joins: dict[str, Join] = {}
     scales: dict[str, float] = {}
     """Column to a factor, where columns of the same meaning have different units."""
@@ -142,6 +149,26 @@ class Profile(Settings, frozen=True, omit_defaults=True):
     without: tuple[str, ...] = ()
     """Inherited tables that this device gets wrong."""
     tables: tuple[Table, ...] = ()
+
+
+def placed(tables: Iterable[Table], object_id: str) -> list[Table]:
+    """The tables with their columns where this device has them: some vendors give every product a tree of its own."""
+    numbers = object_id.split(".")
+
+    def place(oid: str) -> str:
+        head, _, rest = oid.partition(".")
+        return oid if head[0] != "{" else ".".join((*numbers[: int(head[1:-1])], rest))
+
+    return [
+        msgspec.structs.replace(
+            table,
+            columns={name: place(oid) for name, oid in table.columns.items()},
+            joins={name: msgspec.structs.replace(join, oid=place(join.oid)) for name, join in table.joins.items()},
+        )
+        if any("{" in oid for oid in (*table.columns.values(), *(join.oid for join in table.joins.values())))
+        else table
+        for table in tables
+    ]
 
 
 TOGETHER = ("sum", "count", "mean", "max", "min")
