@@ -98,6 +98,7 @@ class Layout:
     def leave(self) -> None:
         """Give the first of the pending tables up: what was found of it the time before is all that there is."""
         kept = self._earlier({self.pending[0].name})
+        self.rows[self.pending[0].name] = len(kept)
         self.cells += kept
         self.given |= {cell.key for cell in kept}
 
@@ -208,7 +209,9 @@ async def explore(talk: Conversation, layout: Layout, device: str) -> None:
 
 
 async def _explore(talk: Conversation, layout: Layout, table: Table, device: str) -> None:
-    if any(layout.rows.get(name) for name in table.when_no):
+    if any(layout.rows.get(name) for name in table.when_no) or (
+        table.when and not any(layout.rows.get(name) for name in table.when)
+    ):
         return
     if table.changing:
         layout.changing.append(table)

@@ -124,6 +124,8 @@ class Table(Settings, frozen=True, omit_defaults=True):
     """Rows come and go all the time (stations of an access point): walked at every poll."""
     when_no: tuple[str, ...] = ()
     """Only when none of these tables gave a row."""
+    when: tuple[str, ...] = ()
+    """Only when one of these tables gave a row: what they do not have either is not asked for."""
     fills: bool = False
     """Gives only what no earlier table gave with the same labels: a standard MIB behind the vendor's own objects."""
     where: dict[str, tuple[float | str, ...]] = {}

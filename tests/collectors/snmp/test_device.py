@@ -99,6 +99,24 @@ def test_a_changed_secret_file_makes_another_instance_at_a_reload(tmp_path: Path
     assert identities[1] != identities[2]
 
 
+async def made_up(tmp_path: Path, object_id: str, rows: Mapping[str, object], directory: Path | None = None) -> Reading:
+    """Poll a device of which these objects are all that there is."""
+    folder = tmp_path / "one"
+    folder.mkdir()
+    lines = ["1.3.6.1.2.1.1.1.0|4|made up", f"1.3.6.1.2.1.1.2.0|6|{object_id}", "1.3.6.1.2.1.1.3.0|67|123456"]
+    lines += [f"{oid}|{2 if isinstance(value, int) else 4}|{value}" for oid, value in rows.items()]
+    lines.sort(key=lambda line: [int(number) for number in line.split("|")[0].split(".")])
+    (folder / "made.snmprec").write_text("\n".join(lines) + "\n")
+    sessions = SnmpSessions()
+    with simulated(folder, tmp_path) as port:
+        peer = Peer("127.0.0.1", port, Credentials(2, "made"), timeout=5)
+        device = SnmpDeviceCollector("made", peer, sessions, Machine(), interval=60, directory=directory)
+        reading = await device.collect()
+    await sessions.close()
+    assert reading.reason is None, reading.detail
+    return reading
+
+
 MODEM = {1: "1", 11: "Registered, home", 13: "Viettel", 16: "LTE", 17: "410", 19: "12", 20: "-95", 21: "-11"}
 """A row of modemTable (TELTONIKA-RUTX-MIB) by column; written from the MIB, since no recording of such a router is at hand."""
 
@@ -107,22 +125,10 @@ MODEM = {1: "1", 11: "Registered, home", 13: "Viettel", 16: "LTE", 17: "410", 19
     ("told", "registered"), [("Registered, home", 1.0), ("Registered, roaming", 1.0), ("Searching", 0.0), ("Unknown", None)]
 )
 async def test_a_mobile_router_of_which_there_is_only_the_mib(tmp_path: Path, told: str, registered: float | None) -> None:
-    folder, base = tmp_path / "one", "1.3.6.1.4.1.48690"
-    folder.mkdir()
-    rows = [
-        "1.3.6.1.2.1.1.1.0|4|Linux Teltonika-RUTX11.com 5.4.147 #0 SMP armv7l",
-        "1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.8072.3.2.10",
-        "1.3.6.1.2.1.1.3.0|67|123456",
-        *(f"{base}.1.{at}.0|4|{word}" for at, word in ((1, "1102345678"), (3, "RUTX11000000"), (6, "RUTX_R_00.07.06.3"))),
-        *(f"{base}.2.2.1.{column}.1|4|{word}" for column, word in (MODEM | {11: told}).items()),
-    ]
-    (folder / "rutx.snmprec").write_text("\n".join(rows) + "\n")
-    sessions = SnmpSessions()
-    with simulated(folder, tmp_path) as port:
-        peer = Peer("127.0.0.1", port, Credentials(2, "rutx"), timeout=5)
-        reading = await SnmpDeviceCollector("rutx", peer, sessions, Machine(), interval=60).collect()
-    await sessions.close()
-    assert reading.reason is None, reading.detail
+    base = "1.3.6.1.4.1.48690"
+    rows = {f"{base}.1.{at}.0": word for at, word in ((1, "1102345678"), (3, "RUTX11000000"), (6, "RUTX_R_00.07.06.3"))}
+    rows |= {f"{base}.2.2.1.{column}.1": word for column, word in (MODEM | {11: told}).items()}
+    reading = await made_up(tmp_path, "1.3.6.1.4.1.8072.3.2.10", rows)
     found = {name: values(reading, f"commune_mobile_{name}") for name in ("signal_rsrp_dbm", "signal_rsrq_db", "signal_sinr_db")}
     assert found == {"signal_rsrp_dbm": {(): -95.0}, "signal_rsrq_db": {(): -11.0}, "signal_sinr_db": {(): 12.0}}
     assert values(reading, "commune_mobile_registered") == ({} if registered is None else {(): registered})
@@ -190,7 +196,7 @@ OF_THE_MIB: dict[str, tuple[str, str, Mapping[str, object], dict[tuple[str, ...]
     "ups": (
         "1.3.6.1.2.1.33.2",
         "1.3.6.1.2.1.33.1",
-        {"1.1.0": "Rittal", "3.3.1.2.1": 500, "3.3.1.2.2": 499},
+        {"1.1.0": "Rittal", "2.4.0": 90, "3.3.1.2.1": 500, "3.3.1.2.2": 499},
         {("frequency_hertz", "Input 1"): 50.0, ("frequency_hertz", "Input 2"): 49.9},
     ),
 }
@@ -200,18 +206,7 @@ OF_THE_MIB: dict[str, tuple[str, str, Mapping[str, object], dict[tuple[str, ...]
 @pytest.mark.parametrize("profile", OF_THE_MIB)
 async def test_devices_of_which_there_is_only_the_mib(tmp_path: Path, profile: str) -> None:
     object_id, base, told, expected = OF_THE_MIB[profile]
-    folder = tmp_path / "one"
-    folder.mkdir()
-    rows = ["1.3.6.1.2.1.1.1.0|4|made up", f"1.3.6.1.2.1.1.2.0|6|{object_id}", "1.3.6.1.2.1.1.3.0|67|123456"]
-    rows += [f"{base}.{at}|{2 if isinstance(value, int) else 4}|{value}" for at, value in told.items()]
-    rows.sort(key=lambda row: [int(number) for number in row.split("|")[0].split(".")])
-    (folder / "made.snmprec").write_text("\n".join(rows) + "\n")
-    sessions = SnmpSessions()
-    with simulated(folder, tmp_path) as port:
-        peer = Peer("127.0.0.1", port, Credentials(2, "made"), timeout=5)
-        reading = await SnmpDeviceCollector("made", peer, sessions, Machine(), interval=60).collect()
-    await sessions.close()
-    assert reading.reason is None, reading.detail
+    reading = await made_up(tmp_path, object_id, {f"{base}.{at}": value for at, value in told.items()})
     assert {labels[-1] for labels in values(reading, "commune_device_info")} == {profile}
     found = {
         (item.metric.name.removeprefix("commune_device_"), *item.labels[1:]): item.value
@@ -221,3 +216,22 @@ async def test_devices_of_which_there_is_only_the_mib(tmp_path: Path, profile: s
     assert expected.items() <= found.items()
     assert not [key for key in found if "Rectifier 2" in str(key)]
     assert len([key for key in found if key[0] == "temperature_celsius"]) <= 1, "degrees Fahrenheit are not told again"
+
+
+CHOOSY = """
+match: [{oid: 1.3.6.1.4.1.99999}]
+tables:
+  - {name: absent, columns: {a: 1.3.6.1.4.1.99999.1}, index: a, labels: &row {sensor: ["{index}"]}, values: &volts [{metric: commune_device_voltage_volts, of: [a]}]}
+  - {name: present, columns: {a: 1.3.6.1.4.1.99999.2}, index: a, labels: *row, values: *volts}
+  - {name: with-absent, when: [absent], columns: {a: 1.3.6.1.4.1.99999.3}, index: a, labels: *row, values: *volts}
+  - {name: with-either, when: [absent, present], columns: {a: 1.3.6.1.4.1.99999.4}, index: a, labels: *row, values: *volts}
+"""
+
+
+async def test_a_table_is_asked_for_only_with_another(tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    (profiles / "choosy.yaml").write_text(CHOOSY, encoding="utf-8")
+    rows = {f"1.3.6.1.4.1.99999.{column}.{column}": column for column in (2, 3, 4)}
+    reading = await made_up(tmp_path, "1.3.6.1.4.1.99999.1", rows, profiles)
+    assert values(reading, "commune_device_voltage_volts") == {("2",): 2.0, ("4",): 4.0}
