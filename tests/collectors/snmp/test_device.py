@@ -173,7 +173,7 @@ OF_THE_MIB: dict[str, tuple[str, str, Mapping[str, object], dict[tuple[str, ...]
             ("commune_ups_charge_ratio",): 0.87,
         },
     ),
-    # rectifierTable of RPS-SC300-MIB: the second is an empty place
+    # rectifiers of the RPS-SC300-MIB: the second is an empty place
     "eaton-sc": (
         "1.3.6.1.4.1.1918.2.14",
         "1.3.6.1.4.1.1918.2.14.10",
