@@ -10,6 +10,8 @@ from functools import lru_cache
 from collectors.probe.snmp import Value as Raw
 from collectors.snmp.profile import Value
 
+OWN_WORD = "{}"
+"""In `states`, under "*": the device tells the state as a word, which is taken as it is."""
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
@@ -154,7 +156,7 @@ def states(value: Value, scales: Mapping[str, float], get: Callable[[str], Raw |
         if result is not None:
             yield next((state for state, bound in value.levels.items() if result <= bound), "")
     elif "*" in value.states:
-        yield value.states["*"]
+        yield value.states["*"] if value.states["*"] != OWN_WORD else re.sub(r"\W+", "_", text(raw).lower()).strip("_")
 
 
 def _bits(names: Mapping[str, str], raw: Raw) -> Iterator[str]:

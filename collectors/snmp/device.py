@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ from collectors.snmp.convert import text
 from collectors.snmp.identify import Identity
 from collectors.snmp.layout import Layout, build, explore, nothing, observe, read_rows
 from collectors.snmp.metrics import ERRORS
-from collectors.snmp.profile import Library, Table, library, version
+from collectors.snmp.profile import Library, Table, library, placed, version
 from collectors.snmp.traps import Switchboard
 
 _asking: set[asyncio.Task[None]] = set()
@@ -201,7 +200,7 @@ class SnmpDeviceCollector(Collector):
         found.set(DEVICE_UP, 0.0, self.target)
         self._errors[reason] = self._errors.get(reason, 0.0) + 1.0
         self._own(found)
-        self._polls = EXPLORE_EVERY  # it may be another device, or have another layout, when it is back
+        self._marks = ()  # it may be another device, or have another layout, when it is back
         return Reading(self.kind, self.target, taken, found.items, reason, detail)
 
     async def _poll(self, talk: Conversation, found: Observations) -> tuple[Reason | None, str]:
@@ -213,19 +212,25 @@ class SnmpDeviceCollector(Collector):
                 await talk.open()
                 about = await identify.system(talk)
                 found.set(DEVICE_UP, 1.0, self.target)
-                if self._stale(about):
+                if self._changed(about):
+                    self._layout = None
+                if self._layout is None or self._polls >= EXPLORE_EVERY:
                     await self._recognise(talk, about)
                 self._system(about, found)
                 assert self._layout is not None  # noqa: S101  made above
-                with contextlib.suppress(TimeoutError):  # the rest at the next poll
+                try:
                     async with asyncio.timeout(self.deadline / 2):
                         await explore(talk, self._layout, self.target)
+                except TimeoutError:
+                    pass  # the rest at the next poll
+                except SnmpError as error:  # a table that it does not answer is no reason not to ask for the others
+                    reason, detail = error.reason, str(error)
                 # Before the first answers, what a layout asks for may not be there.
                 await talk.get(self._layout.objects(), answers, unsure=not self._polls)
                 if self._layout.pruned < len(self._layout.cells):
                     self._layout.prune(answers)
                 self._polls += 1
-                for table in self._layout.changing:
+                for table in self._layout.rewalked():
                     found.items += await self._changing(talk, table)
         except TimeoutError:
             reason, detail = (
@@ -235,7 +240,7 @@ class SnmpDeviceCollector(Collector):
         except SnmpError as error:
             reason, detail = error.reason, str(error)
         if self._layout is not None and answers:
-            found.items += observe(self._layout.cells, answers)
+            found.items += observe(self._layout.told(), answers)
         if reason is not None:
             if not found.items:
                 raise SnmpError(Reason.TIMEOUT if reason is Reason.DEADLINE else reason, detail)
@@ -244,8 +249,8 @@ class SnmpDeviceCollector(Collector):
             reason = Reason.TIMEOUT if reason is Reason.DEADLINE else reason
         return reason, detail
 
-    def _stale(self, about: Mapping[str, Value]) -> bool:
-        """The device must be explored: never done, too long ago, started anew, or it says that something changed."""
+    def _changed(self, about: Mapping[str, Value]) -> bool:
+        """What is known of the device may be wrong: it never was asked, started anew, or says that something changed."""
         marks = tuple(
             about.get(oid)
             for oid in (
@@ -257,16 +262,19 @@ class SnmpDeviceCollector(Collector):
             )
         )
         uptime = identify.uptime(about) or 0.0
-        stale = self._layout is None or self._polls >= EXPLORE_EVERY or marks != self._marks or uptime < self._uptime
+        changed = self._layout is None or marks != self._marks or uptime < self._uptime
         self._marks, self._uptime = marks, uptime
-        return stale
+        return changed
 
     async def _recognise(self, talk: Conversation, about: Mapping[str, Value]) -> None:
         profiles: Library = await asyncio.to_thread(library, *self._profiles)
-        name = self._wanted if self._wanted != "auto" else await identify.choose(talk, profiles, about)
+        # One that is asked for by name may be missing while a file of the site's is broken.
+        name = self._wanted if self._wanted in profiles.names() else await identify.choose(talk, profiles, about)
         profile = profiles.get(name)
         self._device = await identify.identify(talk, name, profile, about)
-        self._layout = Layout(pending=list(profile.tables))
+        before = self._layout and Layout(cells=self._layout.told(), changing=self._layout.rewalked())
+        tables = placed(profile.tables, text(about.get(identify.SYS_OBJECT_ID)).lstrip("."))
+        self._layout = Layout(pending=tables, before=before)
         self._polls = 0
 
     def _system(self, about: Mapping[str, Value], found: Observations) -> None:

@@ -32,6 +32,7 @@ class Cell:
         objects: column to object, of the columns that change.
         fixed: columns that were read when the device was explored.
         together: how it joins other cells of the same labels.
+        table: the table of the profile that it comes from.
     """
 
     metric: Metric
@@ -41,6 +42,7 @@ class Cell:
     objects: dict[str, str]
     fixed: Mapping[str, Raw]
     together: str | None = None
+    table: str = ""
     simple: tuple[str, float] | None = None
 
     @property
@@ -68,6 +70,7 @@ class Layout:
         changing: tables whose rows change at every poll.
         pruned: how many of the cells were looked at by `prune`.
         tries: how often the first of the pending tables was begun.
+        before: what was found the time before, where nothing told of a change; it counts for the tables still pending.
     """
 
     pending: list[Table] = field(default_factory=list)
@@ -77,15 +80,36 @@ class Layout:
     given: set[Key] = field(default_factory=set)
     pruned: int = 0
     tries: int = 0
+    before: Layout | None = None
+
+    def told(self) -> list[Cell]:
+        """The cells that a poll reads."""
+        return [*self.cells, *self._earlier({table.name for table in self.pending})]
+
+    def rewalked(self) -> list[Table]:
+        """The tables that a poll walks."""
+        waiting = [] if self.before is None else [table for table in self.before.changing if table in self.pending]
+        return [*self.changing, *waiting]
+
+    def _earlier(self, tables: Collection[str]) -> list[Cell]:
+        cells = [] if self.before is None else self.before.cells
+        return [cell for cell in cells if cell.table in tables and cell.key not in self.given]
+
+    def leave(self) -> None:
+        """Give the first of the pending tables up: what was found of it the time before is all that there is."""
+        kept = self._earlier({self.pending[0].name})
+        self.rows[self.pending[0].name] = len(kept)
+        self.cells += kept
+        self.given |= {cell.key for cell in kept}
 
     def objects(self) -> list[str]:
         """Every object that a poll asks for, each once, columns of a table together."""
-        return list(dict.fromkeys(oid for cell in self.cells for oid in cell.objects.values()))
+        return list(dict.fromkeys(oid for cell in self.told() for oid in cell.objects.values()))
 
     def interface(self, index: str) -> str | None:
         """The label of the interface with this ifIndex."""
         wanted = f"1.3.6.1.2.1.2.2.1.8.{index}"
-        return next((cell.labels[1] for cell in self.cells if wanted in cell.objects.values()), None)
+        return next((cell.labels[1] for cell in self.told() if wanted in cell.objects.values()), None)
 
     def prune(self, answers: Answers) -> None:
         """Forget objects that the device does not have, and alternatives that a better one makes needless.
@@ -167,7 +191,7 @@ def _fixed_columns(table: Table) -> set[str]:
 async def explore(talk: Conversation, layout: Layout, device: str) -> None:
     """Find which of the pending tables a device has, and their rows; what was found stays when it is cut short.
 
-    A table at which it was cut short `TRIES` times is left out, and noted as overflow.
+    A table at which it was cut short `TRIES` times is left as it was before, else out, and noted as overflow.
 
     Raises:
         SnmpError: it stopped answering.
@@ -178,12 +202,16 @@ async def explore(talk: Conversation, layout: Layout, device: str) -> None:
             await _explore(talk, layout, layout.pending[0], device)
         else:
             talk.fault(Reason.OVERFLOW)
+            layout.leave()
         layout.tries = 0
         del layout.pending[0]
+    layout.before = None
 
 
 async def _explore(talk: Conversation, layout: Layout, table: Table, device: str) -> None:
-    if any(layout.rows.get(name) for name in table.when_no):
+    if any(layout.rows.get(name) for name in table.when_no) or (
+        table.when and not any(layout.rows.get(name) for name in table.when)
+    ):
         return
     if table.changing:
         layout.changing.append(table)
@@ -298,7 +326,7 @@ def build(
                 if (value.metric, labels) in given:
                     labels = _apart(metric, labels, table.name)
             taken.add((value.metric, labels))
-            cells.append(Cell(metric, labels, value, table.scales, objects, row, table.together))
+            cells.append(Cell(metric, labels, value, table.scales, objects, row, table.together, table.name))
     return cells
 
 

@@ -6,6 +6,7 @@ to whoever adds a vendor; `check` finds what the types cannot tell, for `agent c
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -20,7 +21,16 @@ from collectors.families import ACCESS_POINTS, DEVICES, INTERFACES, MOBILE
 from collectors.model import Metric, MetricType
 from collectors.site import Settings
 
+log = logging.getLogger(__name__)
+
 Oid = Annotated[str, Meta(pattern=r"^[0-2](\.[0-9]+)+$", description="an object identifier in numbers, without a leading dot")]
+Column = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-2]|\{[1-9][0-9]?\})(\.[0-9]+)+$",
+        description="an object identifier; {9} stands for the first nine numbers of the device's sysObjectID",
+    ),
+]
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*INTERFACES, *DEVICES, *ACCESS_POINTS, *MOBILE)}
 MAX_ROWS = 1024
 """Rows of one table: more than any device of a commune has, and little enough to bound memory."""
@@ -54,7 +64,7 @@ class Fact(Settings, frozen=True):
 class Join(Settings, frozen=True):
     """A column of another table; `at` says which of its rows belongs to a row of this one."""
 
-    oid: Oid
+    oid: Column
     at: str
 
 
@@ -103,7 +113,7 @@ class Table(Settings, frozen=True, omit_defaults=True):
     """Rows of a device, or single objects when there is no `index`."""
 
     name: str
-    columns: dict[str, Oid] = {}
+    columns: dict[str, Column] = {}
     joins: dict[str, Join] = {}
     scales: dict[str, float] = {}
     """Column to a factor, where columns of the same meaning have different units."""
@@ -114,6 +124,8 @@ class Table(Settings, frozen=True, omit_defaults=True):
     """Rows come and go all the time (stations of an access point): walked at every poll."""
     when_no: tuple[str, ...] = ()
     """Only when none of these tables gave a row."""
+    when: tuple[str, ...] = ()
+    """Only when one of these tables gave a row: what they do not have either is not asked for."""
     fills: bool = False
     """Gives only what no earlier table gave with the same labels: a standard MIB behind the vendor's own objects."""
     where: dict[str, tuple[float | str, ...]] = {}
@@ -139,6 +151,26 @@ class Profile(Settings, frozen=True, omit_defaults=True):
     without: tuple[str, ...] = ()
     """Inherited tables that this device gets wrong."""
     tables: tuple[Table, ...] = ()
+
+
+def placed(tables: Iterable[Table], object_id: str) -> list[Table]:
+    """The tables with their columns where this device has them: some vendors give every product a tree of its own."""
+    numbers = object_id.split(".")
+
+    def place(oid: str) -> str:
+        head, _, rest = oid.partition(".")
+        return oid if head[0] != "{" else ".".join((*numbers[: int(head[1:-1])], rest))
+
+    return [
+        msgspec.structs.replace(
+            table,
+            columns={name: place(oid) for name, oid in table.columns.items()},
+            joins={name: msgspec.structs.replace(join, oid=place(join.oid)) for name, join in table.joins.items()},
+        )
+        if any("{" in oid for oid in (*table.columns.values(), *(join.oid for join in table.joins.values())))
+        else table
+        for table in tables
+    ]
 
 
 TOGETHER = ("sum", "count", "mean", "max", "min")
@@ -322,24 +354,44 @@ def version(directory: Path | None) -> Version:
         return ()
 
 
+_sound: dict[Path | None, Library] = {}
+"""The last profiles of each directory that were without a mistake: a file that is being edited takes them from nobody."""
+
+
 @lru_cache(maxsize=2)
 def library(directory: Path | None = None, of: Version = ()) -> Library:  # noqa: ARG001  part of the key
     """The profiles of the agent and of the site's directory, read once for each `version` of them.
 
     Who holds a version goes on with it, so that a file that is being edited disturbs nobody until the agent is reloaded.
-
-    Raises:
-        OSError: the directory cannot be read.
-        ValueError: a profile is none; names the file.
+    While a file of the site's is no profile, those that were read before stay, without any those of the agent alone; the
+    log says which file it is.
     """
+    try:
+        found = Library(_profiles(directory))
+    except (OSError, ValueError) as error:
+        if directory is None:  # what ships with the agent cannot be read: there is nothing to go on with
+            raise
+        log.error("the profiles read before stay in use", extra={"error": str(error)})
+        return _sound.get(directory) or library()
+    _sound[directory] = found
+    return found
+
+
+def _profiles(directory: Path | None) -> dict[str, Profile]:
+    entries = files(directory)
     profiles = {}
-    for name, entry in files(directory).items():
+    for name, entry in entries.items():
+        mistakes: list[str] = []
         try:
             profiles[name] = read(entry.read_text(encoding="utf-8"))
+            if directory is not None and Path(str(entry)).parent == directory:
+                check(profiles[name], entries, lambda where, what: mistakes.append(f"{where}: {what}"))  # noqa: B023  called at once
         except Exception as error:
-            message = f"{entry}: not a profile ({error}); `agent check-config` shows the line"
-            raise ValueError(message) from error
-    return Library(profiles)
+            mistakes.append(str(error))
+        if mistakes:
+            message = f"{entry}: not a profile ({'; '.join(mistakes)}); `agent check-config` shows the line"
+            raise ValueError(message)
+    return profiles
 
 
 @lru_cache(maxsize=1)

@@ -96,7 +96,7 @@ EXPECTED: dict[str, tuple[str, str]] = {
     "network_router_cisco-unmarked-0": ("Cisco", "Catalyst 3550-24"),
     "network_router_juniper-mx960-13-3r9-13": ("Juniper", "mx960"),
     "network_router_vyatta-unknown": ("Vyatta", "Vyatta unknown-version"),
-    "network_switch_bdcom-s5612": ("BDCOM", "BDCOM(tm) S5612"),
+    "network_switch_bdcom-s5612": ("BDCOM", "S5612"),
     "network_switch_brocade-ds-5100b": ("Brocade", "DS-5100B"),
     "network_switch_brocade-fiber-channel": ("Brocade", "40-1000569-13"),
     "network_switch_brocade-icx6430-24": ("Brocade", "ICX6430-24"),

@@ -51,6 +51,13 @@ def test_a_supply_is_in_one_state(raw: int, expected: list[str]) -> None:
     assert list(states(supply, {}, {"a": raw, "b": 100}.get)) == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"), [(b"No Demand", ["no_demand"]), (b"ON", ["on"]), (b"Smoke/Fire", ["smoke_fire"]), (b" ", [""])]
+)
+def test_a_device_that_tells_its_state_in_a_word_is_taken_at_it(told: bytes, expected: list[str]) -> None:
+    assert list(states(of(states={"*": "{}"}), {}, {"a": told}.get)) == expected
+
+
 def test_bits_are_counted_from_the_first_octet() -> None:
     printer = of(bits={"0": "low_paper", "5": "jammed", "8": "tray_missing", "none": "ok"})
     assert list(states(printer, {}, {"a": b"\x84\x80"}.get)) == ["low_paper", "jammed", "tray_missing"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -142,6 +143,24 @@ def test_only_changed_limits_make_another_instance() -> None:
     assert identity(MobileSettings()) != identity(MobileSettings(weak_dbm=-100))
 
 
+async def made_up(tmp_path: Path, object_id: str, rows: Mapping[str, object], directory: Path | None = None) -> Reading:
+    """Poll a device of which these objects are all that there is."""
+    folder = tmp_path / "one"
+    folder.mkdir()
+    lines = ["1.3.6.1.2.1.1.1.0|4|made up", f"1.3.6.1.2.1.1.2.0|6|{object_id}", "1.3.6.1.2.1.1.3.0|67|123456"]
+    lines += [f"{oid}|{2 if isinstance(value, int) else 4}|{value}" for oid, value in rows.items()]
+    lines.sort(key=lambda line: [int(number) for number in line.split("|")[0].split(".")])
+    (folder / "made.snmprec").write_text("\n".join(lines) + "\n")
+    sessions = SnmpSessions()
+    with simulated(folder, tmp_path) as port:
+        peer = Peer("127.0.0.1", port, Credentials(2, "made"), timeout=5)
+        device = SnmpDeviceCollector("made", peer, sessions, Machine(), interval=60, directory=directory)
+        reading = await device.collect()
+    await sessions.close()
+    assert reading.reason is None, reading.detail
+    return reading
+
+
 MODEM = {1: "1", 11: "Registered, home", 13: "Viettel", 16: "LTE", 17: "410", 19: "12", 20: "-95", 21: "-11"}
 """A row of modemTable (TELTONIKA-RUTX-MIB) by column; written from the MIB, since no recording of such a router is at hand."""
 
@@ -150,22 +169,10 @@ MODEM = {1: "1", 11: "Registered, home", 13: "Viettel", 16: "LTE", 17: "410", 19
     ("told", "registered"), [("Registered, home", 1.0), ("Registered, roaming", 1.0), ("Searching", 0.0), ("Unknown", None)]
 )
 async def test_a_mobile_router_of_which_there_is_only_the_mib(tmp_path: Path, told: str, registered: float | None) -> None:
-    folder, base = tmp_path / "one", "1.3.6.1.4.1.48690"
-    folder.mkdir()
-    rows = [
-        "1.3.6.1.2.1.1.1.0|4|Linux Teltonika-RUTX11.com 5.4.147 #0 SMP armv7l",
-        "1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.8072.3.2.10",
-        "1.3.6.1.2.1.1.3.0|67|123456",
-        *(f"{base}.1.{at}.0|4|{word}" for at, word in ((1, "1102345678"), (3, "RUTX11000000"), (6, "RUTX_R_00.07.06.3"))),
-        *(f"{base}.2.2.1.{column}.1|4|{word}" for column, word in (MODEM | {11: told}).items()),
-    ]
-    (folder / "rutx.snmprec").write_text("\n".join(rows) + "\n")
-    sessions = SnmpSessions()
-    with simulated(folder, tmp_path) as port:
-        peer = Peer("127.0.0.1", port, Credentials(2, "rutx"), timeout=5)
-        reading = await SnmpDeviceCollector("rutx", peer, sessions, Machine(), interval=60).collect()
-    await sessions.close()
-    assert reading.reason is None, reading.detail
+    base = "1.3.6.1.4.1.48690"
+    rows = {f"{base}.1.{at}.0": word for at, word in ((1, "1102345678"), (3, "RUTX11000000"), (6, "RUTX_R_00.07.06.3"))}
+    rows |= {f"{base}.2.2.1.{column}.1": word for column, word in (MODEM | {11: told}).items()}
+    reading = await made_up(tmp_path, "1.3.6.1.4.1.8072.3.2.10", rows)
     found = {name: values(reading, f"commune_mobile_{name}") for name in ("signal_rsrp_dbm", "signal_rsrq_db", "signal_sinr_db")}
     assert found == {"signal_rsrp_dbm": {(): -95.0}, "signal_rsrq_db": {(): -11.0}, "signal_sinr_db": {(): 12.0}}
     assert values(reading, "commune_mobile_registered") == ({} if registered is None else {(): registered})
@@ -176,3 +183,101 @@ async def test_a_mobile_router_of_which_there_is_only_the_mib(tmp_path: Path, to
         ("Teltonika", "RUTX11", "RUTX_R_00.07.06.3", "1102345678", "", "teltonika")
     }
     assert values(reading, "commune_device_temperature_celsius") == {("Modem 1",): 41.0}
+
+
+OF_THE_MIB: dict[str, tuple[str, str, Mapping[str, object], dict[tuple[str, ...], float]]] = {
+    # coolingUnitStatusAnalogTable and …DiscreteTable of PowerNet-MIB
+    "apc-cooling": (
+        "1.3.6.1.4.1.318.1.3.27",
+        "1.3.6.1.4.1.318.1.1.27.1.4",
+        {
+            f"1.2.1.{column}.1.{row}": word
+            for row, words in enumerate(
+                [("Supply", 194, "C", 10), ("Supply", 671, "F", 10), ("Room", 306, "%RH", 10), ("Demand", 12, "kW", 10)], 1
+            )
+            for column, word in enumerate(words, 2)
+        }
+        | {"2.2.1.2.1.1": "Unit State", "2.2.1.3.1.1": "No Demand"},
+        {
+            ("temperature_celsius", "Supply"): 19.4,
+            ("humidity_ratio", "Room"): 0.306,
+            ("power_watts", "Demand"): 1200.0,
+            ("sensor_state", "Unit State", "no_demand"): 1.0,
+        },
+    ),
+    # hwBattsTotalCurrent, hwBattsChargeStatus, hwBattStringRemainCapacityPercent, hwDcOutput… of HUAWEI-SITE-MONITOR-MIB
+    "huawei-smu": (
+        "1.3.6.1.4.1.2011.6.164.1.2",
+        "1.3.6.1.4.1.2011.6.164.1",
+        {"4.2.1.0": -3, "4.2.3.0": 3, "4.4.2.1.3.1": 905, "4.4.2.1.3.2": 870, "6.2.1.1.4.1": 535, "6.2.1.1.5.1": 7},
+        {
+            ("current_amperes", "Battery"): -3.0,
+            ("current_amperes", "Output 1"): 7.0,
+            ("voltage_volts", "Output 1"): 53.5,
+            ("sensor_state", "Battery", "discharge"): 1.0,
+            ("commune_ups_on_battery",): 1.0,
+            ("commune_ups_charge_ratio",): 0.87,
+        },
+    ),
+    # rectifiers of the RPS-SC300-MIB: the second is an empty place
+    "eaton-sc": (
+        "1.3.6.1.4.1.1918.2.14",
+        "1.3.6.1.4.1.1918.2.14.10",
+        {
+            f"60.30.1.{column}.{row}": number
+            for row, numbers in ((1, (230, 5369, 2, 38)), (2, (0, 0, 0, 0)))
+            for column, number in zip((90, 95, 100, 110), numbers, strict=True)
+        }
+        | {"70.10.20.0": 5363, "50.20.0": 4},
+        {
+            ("voltage_volts", "Rectifier 1 input"): 230.0,
+            ("voltage_volts", "Rectifier 1"): 53.69,
+            ("current_amperes", "Rectifier 1"): 2.0,
+            ("temperature_celsius", "Rectifier 1"): 38.0,
+            ("voltage_volts", "Bus"): 53.63,
+            ("commune_ups_load_ratio",): 0.04,
+        },
+    ),
+    # upsInputTable of UPS-MIB without a voltage
+    "ups": (
+        "1.3.6.1.2.1.33.2",
+        "1.3.6.1.2.1.33.1",
+        {"1.1.0": "Rittal", "2.4.0": 90, "3.3.1.2.1": 500, "3.3.1.2.2": 499},
+        {("frequency_hertz", "Input 1"): 50.0, ("frequency_hertz", "Input 2"): 49.9},
+    ),
+}
+"""Profile to sysObjectID, a subtree, what is in it, and what that means; written from the MIBs, for want of recordings here."""
+
+
+@pytest.mark.parametrize("profile", OF_THE_MIB)
+async def test_devices_of_which_there_is_only_the_mib(tmp_path: Path, profile: str) -> None:
+    object_id, base, told, expected = OF_THE_MIB[profile]
+    reading = await made_up(tmp_path, object_id, {f"{base}.{at}": value for at, value in told.items()})
+    assert {labels[-1] for labels in values(reading, "commune_device_info")} == {profile}
+    found = {
+        (item.metric.name.removeprefix("commune_device_"), *item.labels[1:]): item.value
+        for item in reading.observations
+        if "device_info" not in item.metric.name and "boot" not in item.metric.name
+    }
+    assert expected.items() <= found.items()
+    assert not [key for key in found if "Rectifier 2" in str(key)]
+    assert len([key for key in found if key[0] == "temperature_celsius"]) <= 1, "degrees Fahrenheit are not told again"
+
+
+CHOOSY = """
+match: [{oid: 1.3.6.1.4.1.99999}]
+tables:
+  - {name: absent, columns: {a: 1.3.6.1.4.1.99999.1}, index: a, labels: &row {sensor: ["{index}"]}, values: &volts [{metric: commune_device_voltage_volts, of: [a]}]}
+  - {name: present, columns: {a: 1.3.6.1.4.1.99999.2}, index: a, labels: *row, values: *volts}
+  - {name: with-absent, when: [absent], columns: {a: 1.3.6.1.4.1.99999.3}, index: a, labels: *row, values: *volts}
+  - {name: with-either, when: [absent, present], columns: {a: 1.3.6.1.4.1.99999.4}, index: a, labels: *row, values: *volts}
+"""
+
+
+async def test_a_table_is_asked_for_only_with_another(tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    (profiles / "choosy.yaml").write_text(CHOOSY, encoding="utf-8")
+    rows = {f"1.3.6.1.4.1.99999.{column}.{column}": column for column in (2, 3, 4)}
+    reading = await made_up(tmp_path, "1.3.6.1.4.1.99999.1", rows, profiles)
+    assert values(reading, "commune_device_voltage_volts") == {("2",): 2.0, ("4",): 4.0}

@@ -14,7 +14,7 @@ from collectors.families import DEVICE_UP, DEVICE_ZONE, INTERFACE_UP
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
 from collectors.probe.snmp import Credentials, Limits, Peer, SnmpSessions
-from collectors.snmp.device import SnmpDeviceCollector
+from collectors.snmp.device import EXPLORE_EVERY, SnmpDeviceCollector
 from collectors.snmp.metrics import ERRORS
 from tests.collectors.snmp.hostile import IF_STATUS, Answer, Bend, hostile
 from tests.collectors.snmp.udp import free_port
@@ -208,6 +208,44 @@ async def test_a_slow_device_is_explored_over_several_polls(backend: str) -> Non
         assert asked() - before == 2
     await sessions.close()
     assert len([o for o in last.observations if o.metric is INTERFACE_UP]) == 2
+
+
+async def test_a_slow_device_keeps_its_values_while_it_is_explored_anew(backend: str) -> None:
+    sessions = SnmpSessions(backend)
+    mute: list[str] = []
+
+    def slow(answer: Answer) -> list[bytes]:
+        walked = answer.walking and answer.proper()[0][0].startswith(IF_STATUS)
+        return [] if walked and mute else [answer.encode()]
+
+    async with hostile(slow, rows=2, delay=0.05) as (port, _):
+        collector = SnmpDeviceCollector(
+            "slow", Peer("127.0.0.1", port, Credentials(), 0.3, 0), sessions, Machine(), interval=60, profile="generic"
+        )
+        collector.deadline = 2.0
+
+        async def interfaces() -> int:
+            return len([o for o in (await collector.collect()).observations if o.metric is INTERFACE_UP])
+
+        async def explored() -> bool:
+            for _ in range(60):
+                shown = await interfaces()
+                assert collector._layout is not None
+                if not collector._layout.pending:
+                    return shown == 2
+            return False
+
+        assert await explored()
+        collector._polls = EXPLORE_EVERY
+        mute.append("the table that it was slowest with")
+        assert await interfaces() == 2
+        assert collector._layout is not None
+        assert collector._layout.pending, "not slow enough for this test"
+        assert await explored()
+        # What answers after a restart may be another device: it has nothing of the one before.
+        collector._uptime = 1e9
+        assert await interfaces() == 0
+    await sessions.close()
 
 
 def too_big(answer: Answer) -> list[bytes]:

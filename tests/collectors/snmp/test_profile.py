@@ -9,7 +9,7 @@ import pytest
 from collectors.machine import Machine
 from collectors.probe.snmp import Credentials, Peer, SnmpSessions
 from collectors.snmp.device import SnmpDeviceCollector
-from collectors.snmp.profile import Library, Match, Profile, library, version
+from collectors.snmp.profile import Join, Library, Match, Profile, Table, library, placed, version
 
 NET_SNMP = "1.3.6.1.4.1.8072.3.2.10"
 
@@ -41,6 +41,35 @@ def test_a_changed_profile_of_the_site_is_read_again_and_makes_other_devices_of_
     assert library(tmp_path, before).get("acme").vendor[0].text == "Acme"  # for those that were not reloaded
     assert library(tmp_path, version(tmp_path)).get("acme").vendor[0].text == "Acme Corporation"
     assert device().identity != known
+
+
+def test_a_tree_of_the_products_own_is_found_by_its_number() -> None:
+    own = Table(name="own", columns={"cpu": "{9}.12.7.0"}, joins={"name": Join(oid="{9}.3", at="{index}")})
+    fixed = Table(name="fixed", columns={"cpu": "1.3.6.1.4.1.890.1.15.3.2.4.0"})
+    found, same = placed((own, fixed), "1.3.6.1.4.1.890.1.5.8.55")
+    assert found.columns == {"cpu": "1.3.6.1.4.1.890.1.5.12.7.0"}
+    assert found.joins["name"].oid == "1.3.6.1.4.1.890.1.5.3"
+    assert same is fixed
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["vendor: [", "vendors: []", "match: [{description: '('}]", "tables: [{name: a, values: [{metric: commune_no_such}]}]"],
+)
+def test_a_profile_broken_after_start_up_leaves_those_before_in_place_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_text(broken, encoding="utf-8")
+    assert library(tmp_path, version(tmp_path)).names() == library().names()  # nothing was read before
+    file.write_text("vendor: [{text: Acme}]\n", encoding="utf-8")
+    sound = library(tmp_path, version(tmp_path))
+    assert sound.get("acme").vendor[0].text == "Acme"
+    file.write_text(f"# edited\n{broken}", encoding="utf-8")
+    caplog.clear()
+    assert library(tmp_path, version(tmp_path)) is sound
+    (told,) = caplog.records
+    assert f"{file}: not a profile" in vars(told)["error"]
 
 
 @pytest.mark.parametrize("name", library().names())
