@@ -73,14 +73,15 @@ class Target:
         self._trust: tuple[tuple[object, ...], ssl.SSLContext | None] = ((), None)
 
     async def run(self) -> None:
-        """Scrape for ever, on a grid that is this target's own."""
+        """Scrape for ever: at once, so that the first request has it, and then on a grid that is this target's own."""
         loop = asyncio.get_running_loop()
         interval = self._settings.interval
         phase = zlib.crc32(f"{self._external}/{self._settings.url}".encode()) / 2**32
         due = loop.time() + phase * min(interval, FIRST_WITHIN)
+        await self.scrape()
         while True:
-            await asyncio.sleep(max(0.0, due - loop.time()))
             due = max(due + interval, loop.time())
+            await asyncio.sleep(max(0.0, due - loop.time()))
             await self.scrape()
 
     async def scrape(self) -> None:
