@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import errno
 import http
 import io
 import json
@@ -115,10 +116,10 @@ class HttpServer:
         """Listen on a Unix socket.
 
         Raises:
-            OSError, NotImplementedError: it cannot be made.
+            OSError: it cannot be made.
         """
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise OSError(errno.EAFNOSUPPORT, "asyncio serves no Unix sockets on Windows")
         self._server = await asyncio.start_unix_server(self._connected, path, limit=HEAD_LIMIT)
 
     async def stop(self, within: float) -> None:

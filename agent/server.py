@@ -94,7 +94,7 @@ class Server:
                 self._local = path
             finally:
                 os.umask(old)
-        except (OSError, NotImplementedError) as error:
+        except OSError as error:
             log.warning("no local socket: diagnose and gaps see no history", extra={"path": str(path), "error": str(error)})
 
     def _made(self, *, guarded: bool) -> HttpServer:

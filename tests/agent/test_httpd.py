@@ -262,3 +262,9 @@ def test_any_octets_do_not_hurt(parts: list[bytes]) -> None:
             assert status(await talk(port, CLOSING)) == 200
 
     asyncio.run(attack())
+
+
+async def test_windows_is_told_why_there_is_no_local_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(OSError, match="asyncio serves no Unix sockets on Windows"):
+        await HttpServer().listen_locally(tmp_path / "agent.sock")
