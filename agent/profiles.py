@@ -8,7 +8,8 @@ from pathlib import Path
 from agent.reader import read_as
 from agent.settings import AgentSettings
 from agent.yamltree import ConfigError, text_of
-from collectors.snmp.profile import Profile, check, files
+from collectors.snmp.library import files
+from collectors.snmp.profile import Profile, check
 
 SUFFIX = ".yaml"
 

@@ -17,7 +17,7 @@ from agent.cli.speech import _
 from collectors.machine import Machine
 from collectors.probe.surroundings import look
 from collectors.snmp.assemble import credentials
-from collectors.snmp.profile import library
+from collectors.snmp.library import library
 from collectors.snmp.sweep import Found, sweep
 
 MAX_ADDRESSES = 4096

@@ -29,8 +29,9 @@ from collectors.snmp import events, identify
 from collectors.snmp.convert import text
 from collectors.snmp.identify import Identity
 from collectors.snmp.layout import Layout, build, explore, nothing, observe, read_rows
+from collectors.snmp.library import Library, library, version
 from collectors.snmp.metrics import ERRORS
-from collectors.snmp.profile import Library, Table, library, placed, version
+from collectors.snmp.profile import Table, placed
 from collectors.snmp.traps import Switchboard
 
 _asking: set[asyncio.Task[None]] = set()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from collectors.probe.snmp import Conversation
 from collectors.probe.snmp import Value as Raw
 from collectors.snmp.convert import accepts, compiled, number, text
-from collectors.snmp.profile import Fact, Library, Profile, enterprises
+from collectors.snmp.library import Library, enterprises
+from collectors.snmp.profile import Fact, Profile
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
 SYS_OBJECT_ID = "1.3.6.1.2.1.1.2.0"

@@ -12,7 +12,7 @@ from collectors.probe.icmp import Pinger
 from collectors.probe.snmp import Credentials, Peer, SnmpError, SnmpSessions
 from collectors.snmp.convert import text
 from collectors.snmp.identify import SYS_NAME, SYS_OBJECT_ID, choose, identify, system
-from collectors.snmp.profile import Library
+from collectors.snmp.library import Library
 from collectors.wire.neighbours import parse_arp
 
 RATE = 100.0

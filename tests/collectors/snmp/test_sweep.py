@@ -9,7 +9,7 @@ import pytest
 
 from collectors.machine import Machine
 from collectors.probe.snmp import Credentials
-from collectors.snmp.profile import library
+from collectors.snmp.library import library
 from collectors.snmp.sweep import sweep
 from tests.inlab import inside
 from tests.netlab import Lab, Province, available, services
