@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -69,8 +70,11 @@ class Exporter:
 
 
 @asynccontextmanager
-async def scraped(tmp_path: Path, receiver: Strict, **limits: object) -> AsyncIterator[tuple[Exporter, SiteUnderTest]]:
+async def scraped(
+    tmp_path: Path, receiver: Strict, *, every: float = 0.5, delay: float = 0.0, **limits: object
+) -> AsyncIterator[tuple[Exporter, SiteUnderTest]]:
     exporter = Exporter()
+    exporter.delay = delay
     app = web.Application()
     app.router.add_get("/{tail:metrics/?}", exporter.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -82,7 +86,7 @@ async def scraped(tmp_path: Path, receiver: Strict, **limits: object) -> AsyncIt
         url=f"http://127.0.0.1:{exporter.port}/metrics",
         **{"interval": Duration(0.3), "timeout": Duration(0.25), "labels": {"kind": "local"}, **limits},  # type: ignore[arg-type]
     )
-    base = settings(receiver.url, tmp_path, interval=Duration(0.5))
+    base = settings(receiver.url, tmp_path, interval=Duration(every))
     fields = {name: getattr(base.core, name) for name in base.core.__struct_fields__}
     core = Core(**{**fields, "scrape": ScrapeSettings(targets=(target,))})
     site = SiteUnderTest(tmp_path, receiver.url, Hands(runs=True), configured=dataclasses.replace(base, core=core))
@@ -176,7 +180,7 @@ async def test_names_that_collide_and_samples_that_come_twice_are_as_prometheus_
 
 @pytest.mark.parametrize("how", ["status", "slow", "bytes", "series", "garbage", "nonsense", "names"])
 async def test_a_failed_scrape_is_up_0_and_its_series_end(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
-    choices: dict[str, dict[str, object]] = {"bytes": {"max_bytes": Size(1000)}, "series": {"max_series": 20}}
+    choices: dict[str, dict[str, Any]] = {"bytes": {"max_bytes": Size(1000)}, "series": {"max_series": 20}}
     limits = choices.get(how, {})
     async with strict() as receiver, scraped(tmp_path, receiver, **limits) as (exporter, _):
         await until(lambda: any(dict(key)["__name__"] == "up" for key in receiver.samples), 8)
@@ -217,6 +221,20 @@ async def test_a_target_that_is_scraped_no_more_gets_markers(tmp_path: Path) -> 
             bits(samples[-1][1]) == STALE_BITS for key, samples in receiver.samples.items() if dict(key)["__name__"] == "plain"
         ]
         assert sorted(ended) == [False, True]
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
+async def test_a_stop_is_one_request_and_an_exporter_that_hangs_does_not_keep_it(tmp_path: Path, *, hangs: bool) -> None:
+    slow: dict[str, Any] = {"delay": 60.0, "timeout": Duration(60.0)} if hangs else {}
+    async with strict() as receiver, scraped(tmp_path, receiver, every=120.0, **slow) as (exporter, site):
+        await until(lambda: len(exporter.heads) > 0, 8)
+        site.read(targets=1)
+        await site.stop()
+        assert len(receiver.requests) == 1
+        assert [bits(value) == STALE_BITS for _, value in receiver.series("commune_test_up")[-2:]] == [False, True]
+        names = {dict(key)["__name__"] for key in receiver.samples}
+        assert ("up" in names) is not hangs
+    assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
 
 
 LENIENT = """# TYPE requests counter
