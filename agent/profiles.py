@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from agent.reader import read_as
 from agent.settings import AgentSettings
 from agent.yamltree import ConfigError, text_of
-from collectors.snmp.library import files
+from collectors.snmp.library import files, tables
 from collectors.snmp.profile import Profile, check
 
 SUFFIX = ".yaml"
@@ -36,7 +37,7 @@ def check_profile(path: Path, directory: Path | None, environ: Mapping[str, str]
     Raises:
         ConfigError: every mistake of the profile.
     """
-    read_as(path, Profile, environ, lambda profile, fail: check(profile, files(directory), fail))
+    read_as(path, Profile, environ, lambda profile, fail: check(profile, files(directory), partial(tables, directory), fail))
 
 
 def check_profiles(settings: AgentSettings, environ: Mapping[str, str], fail: Callable[[str, str], None]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,15 @@ def files(directory: Path | None) -> dict[str, Any]:
     return found
 
 
+def tables(directory: Path | None) -> set[str]:
+    """The names of all tables of `files`; a file that is no profile has none."""
+    found: set[str] = set()
+    for entry in files(directory).values():
+        with contextlib.suppress(Exception):  # whatever is wrong with it is told of itself
+            found |= {table.name for table in read(entry.read_text(encoding="utf-8")).tables}
+    return found
+
+
 Version = tuple[tuple[str, int, int], ...]
 
 
@@ -144,13 +154,19 @@ def _profiles(directory: Path | None) -> dict[str, Profile]:
         try:
             profiles[name] = read(entry.read_text(encoding="utf-8"))
             if directory is not None and Path(str(entry)).parent == directory:
-                check(profiles[name], entries, lambda where, what: mistakes.append(f"{where}: {what}"))  # noqa: B023  called at once
+                mistakes += _mistakes(profiles[name], entries, directory)
         except Exception as error:
             mistakes.append(str(error))
         if mistakes:
             message = f"{entry}: not a profile ({'; '.join(mistakes)}); `agent check-config` shows the line"
             raise ValueError(message)
     return profiles
+
+
+def _mistakes(profile: Profile, known: Iterable[str], directory: Path) -> list[str]:
+    found: list[str] = []
+    check(profile, known, partial(tables, directory), lambda where, what: found.append(f"{where}: {what}"))
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -6,8 +6,9 @@ to whoever adds a vendor; `check` finds what the types cannot tell, for `agent c
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated
 
 import msgspec
@@ -167,6 +168,8 @@ def placed(tables: Iterable[Table], object_id: str) -> list[Table]:
     ]
 
 
+Fail = Callable[[str, str], None]
+Tables = Callable[[], Collection[str]]
 TOGETHER = ("sum", "count", "mean", "max", "min")
 _FREE_LABELS = {"device", "state", "modem"}
 
@@ -175,8 +178,11 @@ def _place(text: str) -> set[str]:
     return {name.split("|")[0].split(".")[0].split(":")[0] for name in re.findall(r"\{([^}]*)\}", text)}
 
 
-def check(profile: Profile, known: Iterable[str], fail: Callable[[str, str], None]) -> None:
-    """Call `fail(path, message)` for everything in a profile that contradicts itself, its parents or our metrics."""
+def check(profile: Profile, known: Iterable[str], tables: Tables, fail: Fail) -> None:
+    """Call `fail(path, message)` for everything in a profile that contradicts itself, its parents or our metrics.
+
+    `known` are the names of all profiles; `tables` tells those of all their tables, and is asked only where some are named.
+    """
     names = set(known)
     for index, parent in enumerate(profile.inherits):
         if parent not in names:
@@ -197,16 +203,32 @@ def check(profile: Profile, known: Iterable[str], fail: Callable[[str, str], Non
             fail(f"{path}.name", f"{table.name} is used twice; names must differ")
         seen.add(table.name)
         _check_table(table, path, fail)
+    _check_named(profile, seen, tables, fail)
 
 
-def _regex(path: str, pattern: str, fail: Callable[[str, str], None]) -> None:
+def _check_named(profile: Profile, own: set[str], tables: Tables, fail: Fail) -> None:
+    """Tables that are named by others: they may be a parent's, or those of a profile that inherits this one."""
+    named = [(f"without[{index}]", name) for index, name in enumerate(profile.without)]
+    for number, table in enumerate(profile.tables):
+        for field in ("when", "when_no"):
+            named += [(f"tables[{number}].{field}[{index}]", name) for index, name in enumerate(getattr(table, field))]
+    if not named:
+        return
+    there = {*own, *tables()}
+    for path, name in named:
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1)
+            fail(path, f"no profile has a table {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _regex(path: str, pattern: str, fail: Fail) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
         fail(path, f"not a regular expression: {error}")
 
 
-def _check_table(table: Table, path: str, fail: Callable[[str, str], None]) -> None:
+def _check_table(table: Table, path: str, fail: Fail) -> None:
     columns = {*table.columns, *table.joins}
 
     def column(where: str, name: str | None) -> None:

@@ -28,6 +28,20 @@ def test_a_mistake_in_a_profile_is_told_with_its_own_file_and_line(tmp_path: Pat
     assert found == [f"{tmp_path}/profiles/own.yaml:2: matchs: unknown key; did you mean match?"]
 
 
+def test_a_table_that_no_profile_has_is_told_where_it_is_named(tmp_path: Path) -> None:
+    text = """inherits: [ucd]
+without: [ucd-diskz]
+tables:
+  - {name: own, columns: {a: 1.3.6.1.4.1.1.1.0}}
+  - {name: other, columns: {b: 1.3.6.1.4.1.1.2.0}, when_no: [own, storag], when: [storage]}
+"""
+    path = f"{tmp_path}/profiles/own.yaml"
+    assert mistakes(site(tmp_path, "own", text)) == [
+        f"{path}:2: without[0]: no profile has a table 'ucd-diskz'; did you mean ucd-disks?",
+        f"{path}:5: tables[1].when_no[1]: no profile has a table 'storag'; did you mean storage?",
+    ]
+
+
 def test_a_profile_that_is_not_there_is_told_at_the_device(tmp_path: Path) -> None:
     (found,) = mistakes(site(tmp_path, "mikrotic", "vendor: [{text: Own}]\n"))
     assert found.startswith(f"{tmp_path}/agent.yaml:1: snmp.devices[0].profile: there is no profile 'mikrotic'; accepted: auto, ")
