@@ -189,6 +189,8 @@ class Forward:
         if final:
             push.intake.end()
         if push.scraper is not None:
+            if final and push.writer is not None:
+                await push.writer.flush()  # the agent's own end does not wait for other exporters
             await push.scraper.stop(None if final else self._settings.core)
         if push.writer is not None:
             await push.writer.finish()

@@ -84,8 +84,11 @@ class Target:
             await asyncio.sleep(max(0.0, due - loop.time()))
             await self.scrape()
 
-    async def scrape(self) -> None:
-        """Scrape once and hand the result to the spool."""
+    async def scrape(self, *, last: bool = False) -> None:
+        """Scrape once and hand the result to the spool.
+
+        At a stop of the agent (`last`) a failure says nothing: where the computer itself goes down, the exporter may have gone first.
+        """
         moment = max(self._clock.monotonic(), self._last + _JUST_AFTER)
         begin = time.perf_counter()
         found: dict[Description, float] = {}
@@ -97,6 +100,8 @@ class Target:
             up = 1.0
             self._told = False
         except (OSError, ValueError, LookupError, zlib.error, ScrapeError) as error:  # LookupError: the parser, of nonsense
+            if last:
+                return
             up = 0.0
             if not self._told:
                 self._told = True
@@ -253,7 +258,7 @@ class Scraper:
         return {series: moment for target in self._targets for series, moment in target.created().items()}
 
     async def stop(self, following: Core | None) -> None:
-        """End, with a last scrape; targets that `following` does not name get their markers.
+        """End, with a last scrape that counts where it succeeds; targets that `following` does not name get their markers.
 
         A stop of the agent (None) leaves the targets as they are, as a stop of Prometheus does: the exporters go on, and
         will be scraped again.
@@ -266,7 +271,7 @@ class Scraper:
         if following is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SCRAPE):
-                    await asyncio.gather(*(target.scrape() for target in self._targets), return_exceptions=True)
+                    await asyncio.gather(*(target.scrape(last=True) for target in self._targets), return_exceptions=True)
         else:
             kept = [target.identity for target in self._make(following)]
             for target in self._targets:

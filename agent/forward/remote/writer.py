@@ -306,14 +306,20 @@ class RemoteWriter:
             self._described.update(dict.fromkeys(describe, now))
         return answer
 
-    async def finish(self) -> None:
-        """The last words at a clean stop: what waits is sent within `LAST_WORDS` seconds; where that fails, it stays in the spool."""
+    async def flush(self) -> None:
+        """At a clean stop: send what is waiting now, within `LAST_WORDS` seconds; where that fails, it is not tried again."""
         self._due.lane = WAITS
         self._due.batch = float("inf")
-        with contextlib.suppress(TimeoutError, AgainError):
+        try:
             async with asyncio.timeout(LAST_WORDS):
                 while self._clock.base is not None and self._due.lane is not None and not self._failures:
                     await self._step()
+        except (TimeoutError, AgainError):
+            self._failures += 1
+
+    async def finish(self) -> None:
+        """The last words, and the end."""
+        await self.flush()
         await self._client.close()
 
     def report(self, found: Observations) -> None:

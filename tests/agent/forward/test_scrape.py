@@ -71,10 +71,9 @@ class Exporter:
 
 @asynccontextmanager
 async def scraped(
-    tmp_path: Path, receiver: Strict, *, every: float = 0.5, delay: float = 0.0, **limits: object
+    tmp_path: Path, receiver: Strict, *, every: float = 0.5, **limits: object
 ) -> AsyncIterator[tuple[Exporter, SiteUnderTest]]:
     exporter = Exporter()
-    exporter.delay = delay
     app = web.Application()
     app.router.add_get("/{tail:metrics/?}", exporter.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -223,17 +222,19 @@ async def test_a_target_that_is_scraped_no_more_gets_markers(tmp_path: Path) -> 
         assert sorted(ended) == [False, True]
 
 
-@pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
-async def test_a_stop_is_one_request_and_an_exporter_that_hangs_does_not_keep_it(tmp_path: Path, *, hangs: bool) -> None:
-    slow: dict[str, Any] = {"delay": 60.0, "timeout": Duration(60.0)} if hangs else {}
-    async with strict() as receiver, scraped(tmp_path, receiver, every=120.0, **slow) as (exporter, site):
-        await until(lambda: len(exporter.heads) > 0, 8)
+@pytest.mark.parametrize("how", ["answers", "gone", "hangs"])
+async def test_at_a_stop_only_a_scrape_that_succeeds_counts(tmp_path: Path, how: str) -> None:
+    async with strict() as receiver, scraped(tmp_path, receiver, every=120.0, interval=Duration(60.0)) as (exporter, site):
+        (target,) = site.forward._push.scraper._targets  # type: ignore[union-attr]
+        await until(lambda: bool(target._seen), 8)
         site.read(targets=1)
+        exporter.status = 503 if how == "gone" else 200
+        exporter.delay = 60.0 if how == "hangs" else 0.0
         await site.stop()
-        assert len(receiver.requests) == 1
-        assert [bits(value) == STALE_BITS for _, value in receiver.series("commune_test_up")[-2:]] == [False, True]
-        names = {dict(key)["__name__"] for key in receiver.samples}
-        assert ("up" in names) is not hangs
+        assert bits(receiver.series("commune_test_up")[-1][1]) == STALE_BITS
+        assert [value for _, value in receiver.series("up")] == ([1, 1] if how == "answers" else [1])
+        assert [bits(value) == STALE_BITS for _, value in receiver.series("plain")] == [False] * (2 if how == "answers" else 1)
+        assert len(receiver.requests) == (2 if how == "answers" else 1)  # the agent's own end waits for no exporter
     assert [complaint for complaint in receiver.complaints if "no type" not in complaint] == []
 
 
