@@ -55,6 +55,7 @@ ELSEWHERE = {
     "collectors/probe/rates.py": "a value that bandwidth leaves to conference; test_conference.py reads it",
     "collectors/probe/web.py": "every fault of a transfer in test_transfer_netlab.py goes through it",
     "collectors/probe/snmp.py": "every device in tests/collectors/snmp is asked through it, by both backends",
+    "collectors/probe/snmp_client.py": "types only; both backends are held to them",
     "collectors/probe/snmp_gufo.py": "the same tests run over both backends in test_device.py and test_version_3.py",
     "collectors/probe/snmp_pysnmp.py": "the same tests run over both backends in test_device.py and test_version_3.py",
     "collectors/snmp/assemble.py": "recordings of real devices in test_recordings.py",

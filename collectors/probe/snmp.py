@@ -1,7 +1,6 @@
 """Asking SNMP devices: one budget of sockets, retries, and requests that adapt to what a device can answer.
 
-Two libraries do the protocol (docs/adr/030-snmp-backends.md): `snmp_gufo` where its wheel exists, `snmp_pysnmp` elsewhere.
-Both give a `Client`; everything above sees only `Conversation`. The packet strategy is here: rows are found by walking one
+A backend gives a `Client`; everything above sees only `Conversation`. The packet strategy is here: rows are found by walking one
 column, values are read by GET with many variables a packet, which costs fewer packets and less CPU than GETBULK of
 every column. A device that answers too big a question with an error, an empty list or silence is asked less at a time.
 """
@@ -13,14 +12,12 @@ import contextlib
 import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import TypeVar
 
 from collectors.model import Reason
+from collectors.probe.snmp_client import Client, Clients, Peer, SnmpError, TooBigError, Value
 
 T = TypeVar("T")
-Value = int | float | str | bytes
-"""INTEGER, counters, gauges and TimeTicks as int; OCTET STRING as bytes; OBJECT IDENTIFIER and IpAddress as dotted str."""
-
 MAX_VARIABLES = 56
 """Variables in one GET: with 64-bit counters the answer just fits an Ethernet frame."""
 MAX_SOCKETS = 24
@@ -30,85 +27,6 @@ ANCHOR = "1.3.6.1.2.1.1.2.0"
 """sysObjectID, which every device has: asked along, it tells "nothing of this is here" from "too much was asked"."""
 MAX_HALVINGS = 40
 """Questions of one round that are asked again in halves; beyond it, an empty answer means that nothing is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Community for versions 1 and 2, user for version 3; protocols are named as in the configuration."""
-
-    version: Literal[1, 2, 3] = 2
-    community: str = field(default="public", repr=False)
-    username: str = ""
-    auth_protocol: str | None = None
-    auth_password: str = field(default="", repr=False)
-    privacy_protocol: str | None = None
-    privacy_password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A device and how to ask it: seconds to wait for an answer, and how often to repeat a question."""
-
-    address: str
-    port: int = 161
-    credentials: Credentials = Credentials()
-    timeout: float = 5.0
-    retries: int = 1
-
-
-class SnmpError(Exception):
-    """A device did not answer usefully: `reason` for the reading, the message for a person."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class TooBigError(Exception):
-    """The question or its answer does not fit a packet; ask for less."""
-
-
-class Client(Protocol):
-    """One device through one library. Every call is one request and one answer, without retries.
-
-    Raises (every method):
-        TimeoutError: no matching answer in time.
-        TooBigError: ask for less.
-        SnmpError: the answer is malformed, the user is refused.
-    """
-
-    async def open(self) -> None:
-        """Get ready: engine discovery of version 3."""
-
-    async def get(self, oids: Sequence[str]) -> dict[str, Value]:
-        """Values of the objects that exist; version 1 may answer none when one is missing."""
-
-    def column(self, oid: str, repetitions: int) -> Step:
-        """A walk through a subtree: each call of the result is one request for the next rows, none at the end."""
-
-    def close(self) -> None:
-        """Release the socket."""
-
-
-class Clients(Protocol):
-    """A backend: makes clients, and closes what they share."""
-
-    def client(self, peer: Peer) -> Client:
-        """A client of a device.
-
-        Raises:
-            SnmpError: the address is none.
-        """
-
-    def close(self) -> None:
-        """Close shared sockets."""
-
-
-class Step(Protocol):
-    """The next rows of a walk; asking again after a failure repeats the question."""
-
-    async def __call__(self) -> list[tuple[str, Value]]:
-        """Rows inside the subtree in the order of the device; empty at the end."""
 
 
 def backends() -> list[str]:

@@ -29,7 +29,7 @@ from gufo.snmp import (
 from gufo.snmp.aio import SnmpSession
 
 from collectors.model import Reason
-from collectors.probe import snmp
+from collectors.probe import snmp_client
 
 _AUTH = {
     "MD5": Md5Key,
@@ -43,7 +43,7 @@ _PRIVACY = {"DES": DesKey, "AES128": Aes128Key, "AES192": Aes192Key, "AES256": A
 _VERSIONS = {1: SnmpVersion.v1, 2: SnmpVersion.v2c, 3: SnmpVersion.v3}
 
 
-def _user(credentials: snmp.Credentials) -> User:
+def _user(credentials: snmp_client.Credentials) -> User:
     auth = credentials.auth_protocol
     privacy = credentials.privacy_protocol
     return User(
@@ -56,7 +56,7 @@ def _user(credentials: snmp.Credentials) -> User:
 class GufoClients:
     """Every client has its own socket; nothing is shared."""
 
-    def client(self, peer: snmp.Peer) -> GufoClient:
+    def client(self, peer: snmp_client.Peer) -> GufoClient:
         """A client of a device."""
         return GufoClient(peer)
 
@@ -67,7 +67,7 @@ class GufoClients:
 class GufoClient:
     """One device; the socket is the session's, closed with it."""
 
-    def __init__(self, peer: snmp.Peer) -> None:
+    def __init__(self, peer: snmp_client.Peer) -> None:
         credentials = peer.credentials
         self._peer = peer
         try:
@@ -80,7 +80,7 @@ class GufoClient:
                 timeout=peer.timeout,
             )
         except (OSError, ValueError) as error:
-            raise snmp.SnmpError(Reason.NO_ADDRESS, f"{peer.address}: {error}") from None
+            raise snmp_client.SnmpError(Reason.NO_ADDRESS, f"{peer.address}: {error}") from None
 
     @property
     def _open(self) -> SnmpSession:
@@ -98,24 +98,24 @@ class GufoClient:
         except BaseException as error:
             raise self._panic(error) from None
 
-    async def get(self, oids: Sequence[str]) -> dict[str, snmp.Value]:
+    async def get(self, oids: Sequence[str]) -> dict[str, snmp_client.Value]:
         """One GET."""
         try:
             answer = await self._open.get_many(oids)
         except SnmpEncodeError:
-            raise snmp.TooBigError from None
+            raise snmp_client.TooBigError from None
         except SnmpError as error:
             raise self._told(error) from None
         except BaseException as error:
             raise self._panic(error) from None
         return {oid: value for oid, value in answer.items() if value is not None}
 
-    def column(self, oid: str, repetitions: int) -> snmp.Step:
+    def column(self, oid: str, repetitions: int) -> snmp_client.Step:
         """GETBULK, or GETNEXT for version 1."""
         session = self._open
         rows = session.getnext(oid) if self._peer.credentials.version == 1 else session.getbulk(oid, repetitions)
 
-        async def step() -> list[tuple[str, snmp.Value]]:
+        async def step() -> list[tuple[str, snmp_client.Value]]:
             try:
                 name, value = await anext(rows)
             except StopAsyncIteration:
@@ -128,17 +128,17 @@ class GufoClient:
 
         return step
 
-    def _told(self, error: Exception) -> snmp.SnmpError:
+    def _told(self, error: Exception) -> snmp_client.SnmpError:
         if isinstance(error, SnmpAuthError):
-            return snmp.SnmpError(Reason.AUTHENTICATION, f"{self._peer.address}: the user or a password is refused")
+            return snmp_client.SnmpError(Reason.AUTHENTICATION, f"{self._peer.address}: the user or a password is refused")
         if isinstance(error, SnmpDecodeError):
-            return snmp.SnmpError(Reason.MALFORMED, f"{self._peer.address}: the answer is no SNMP message: {error}")
-        return snmp.SnmpError(Reason.MALFORMED, f"{self._peer.address}: {error}")
+            return snmp_client.SnmpError(Reason.MALFORMED, f"{self._peer.address}: the answer is no SNMP message: {error}")
+        return snmp_client.SnmpError(Reason.MALFORMED, f"{self._peer.address}: {error}")
 
     def _panic(self, error: BaseException) -> BaseException:
         """The library's Rust part panics on some malformed answers (0.13), with an exception that is no `Exception`."""
         if type(error).__name__ == "PanicException":
-            return snmp.SnmpError(Reason.MALFORMED, f"{self._peer.address}: the answer is no SNMP message")
+            return snmp_client.SnmpError(Reason.MALFORMED, f"{self._peer.address}: the answer is no SNMP message")
         return error
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from pysnmp.hlapi.v3arch.asyncio.cmdgen import LCD
 from pysnmp.proto import errind, rfc1902, rfc1905
 
 from collectors.model import Reason
-from collectors.probe import snmp
+from collectors.probe import snmp_client
 
 AUTH = {
     "MD5": hlapi.USM_AUTH_HMAC96_MD5,
@@ -48,7 +48,7 @@ _REFUSALS = (
 _MISSING = (rfc1905.NoSuchObject, rfc1905.NoSuchInstance, rfc1905.EndOfMibView)
 
 
-def auth_data(credentials: snmp.Credentials) -> Any:
+def auth_data(credentials: snmp_client.Credentials) -> Any:
     """Credentials as pysnmp has them."""
     if credentials.version != 3:
         return hlapi.CommunityData(credentials.community, mpModel=credentials.version - 1)
@@ -62,7 +62,7 @@ def auth_data(credentials: snmp.Credentials) -> Any:
     )
 
 
-def plain(value: Any) -> snmp.Value | None:
+def plain(value: Any) -> snmp_client.Value | None:
     """A value of pysnmp's types as the plain one; None where there is no object."""
     if isinstance(value, _MISSING) or value is None:
         return None
@@ -80,7 +80,7 @@ def plain(value: Any) -> snmp.Value | None:
         return None
 
 
-def _opaque(raw: bytes) -> snmp.Value:
+def _opaque(raw: bytes) -> snmp_client.Value:
     """A float in an Opaque, as net-snmp wraps it (tag 9f 78, four octets); else the octets."""
     if raw[:3] == b"\x9f\x78\x04" and len(raw) == 7:
         import struct  # noqa: PLC0415  rarely needed
@@ -94,9 +94,9 @@ class PysnmpClients:
     """The engines, by credentials."""
 
     def __init__(self) -> None:
-        self._engines: dict[snmp.Credentials, Any] = {}
+        self._engines: dict[snmp_client.Credentials, Any] = {}
 
-    def client(self, peer: snmp.Peer) -> PysnmpClient:
+    def client(self, peer: snmp_client.Peer) -> PysnmpClient:
         """A client of a device."""
         if peer.credentials not in self._engines:
             self._engines[peer.credentials] = hlapi.SnmpEngine()
@@ -112,7 +112,7 @@ class PysnmpClients:
 class PysnmpClient:
     """One device; the engine's one socket serves all of its credentials."""
 
-    def __init__(self, engine: Any, peer: snmp.Peer) -> None:
+    def __init__(self, engine: Any, peer: snmp_client.Peer) -> None:
         self._engine = engine
         self._peer = peer
         self._auth = auth_data(peer.credentials)
@@ -128,21 +128,21 @@ class PysnmpClient:
             try:
                 self._target = await kind.create((self._peer.address, self._peer.port), timeout=self._peer.timeout, retries=0)
             except Exception as error:
-                raise snmp.SnmpError(Reason.NO_ADDRESS, f"{self._peer.address}: {error}") from None
+                raise snmp_client.SnmpError(Reason.NO_ADDRESS, f"{self._peer.address}: {error}") from None
         name: str = LCD.configure(self._engine, self._auth, self._target, b"")[0]
         return name
 
-    async def get(self, oids: Sequence[str]) -> dict[str, snmp.Value]:
+    async def get(self, oids: Sequence[str]) -> dict[str, snmp_client.Value]:
         """One GET."""
         found = await self._request(cmdgen.GetCommandGenerator().send_varbinds, [], oids)
         return dict(found)
 
-    def column(self, oid: str, repetitions: int) -> snmp.Step:
+    def column(self, oid: str, repetitions: int) -> snmp_client.Step:
         """GETBULK, or GETNEXT for version 1."""
         at = oid
         inside = oid + "."
 
-        async def step() -> list[tuple[str, snmp.Value]]:
+        async def step() -> list[tuple[str, snmp_client.Value]]:
             nonlocal at
             if self._peer.credentials.version == 1:
                 rows = await self._request(cmdgen.NextCommandGenerator().send_varbinds, [], [at])
@@ -159,7 +159,9 @@ class PysnmpClient:
 
         return step
 
-    async def _request(self, send: Callable[..., Any], options: list[int], oids: Sequence[str]) -> list[tuple[str, snmp.Value]]:
+    async def _request(
+        self, send: Callable[..., Any], options: list[int], oids: Sequence[str]
+    ) -> list[tuple[str, snmp_client.Value]]:
         name = await self._address()
         future: asyncio.Future[tuple[Any, Any, Any]] = asyncio.get_running_loop().create_future()
 
@@ -173,7 +175,7 @@ class PysnmpClient:
         if failure:
             raise self._told(failure)
         if int(status) == _TOO_BIG:
-            raise snmp.TooBigError
+            raise snmp_client.TooBigError
         if int(status) or not varbinds:
             return []
         rows = ((".".join(map(str, oid)), plain(value)) for oid, value in _flat(varbinds))
@@ -183,9 +185,9 @@ class PysnmpClient:
         if isinstance(failure, errind.RequestTimedOut):
             return TimeoutError()
         if isinstance(failure, (errind.TooBig, errind.SerializationError)):
-            return snmp.TooBigError()
+            return snmp_client.TooBigError()
         reason = Reason.AUTHENTICATION if isinstance(failure, _REFUSALS) else Reason.MALFORMED
-        return snmp.SnmpError(reason, f"{self._peer.address}: {failure}")
+        return snmp_client.SnmpError(reason, f"{self._peer.address}: {failure}")
 
     def close(self) -> None:
         """Nothing: the socket is the engine's."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from collectors.model import Collector
 from collectors.probe.ports import Ports
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.site import Context, Coverage
 from collectors.snmp import SnmpAuth, SnmpSettings
 from collectors.snmp.device import SnmpDeviceCollector

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
-from collectors.probe.snmp import Value as Raw
+from collectors.probe.snmp_client import Value as Raw
 from collectors.snmp.profile import Value
 
 OWN_WORD = "{}"

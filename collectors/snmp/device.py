@@ -23,7 +23,8 @@ from collectors.families import (
 from collectors.machine import Machine
 from collectors.model import Collector, Emit, Observation, Observations, Reading, Reason
 from collectors.probe.ports import Count, Ports
-from collectors.probe.snmp import Conversation, Limits, Peer, SnmpError, SnmpSessions, Value
+from collectors.probe.snmp import Conversation, Limits, SnmpSessions
+from collectors.probe.snmp_client import Peer, SnmpError, Value
 from collectors.site import Coverage
 from collectors.snmp import events, identify
 from collectors.snmp.convert import text

@@ -8,7 +8,7 @@ from typing import Literal
 
 from collectors.families import INTERFACE_UP, UPS_ON_BATTERY
 from collectors.model import Metric
-from collectors.probe.snmp import Value
+from collectors.probe.snmp_client import Value
 
 TRAP_OID = "1.3.6.1.6.3.1.1.4.1.0"
 IF_INDEX = "1.3.6.1.2.1.2.2.1.1."

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from collectors.probe.snmp import Conversation
-from collectors.probe.snmp import Value as Raw
+from collectors.probe.snmp_client import Value as Raw
 from collectors.snmp.convert import accepts, compiled, number, text
 from collectors.snmp.library import Library, enterprises
 from collectors.snmp.profile import Fact, Profile

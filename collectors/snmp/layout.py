@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from collectors.model import Metric, MetricType, Observation, Reason
 from collectors.probe.snmp import Conversation
-from collectors.probe.snmp import Value as Raw
+from collectors.probe.snmp_client import Value as Raw
 from collectors.snmp.convert import compute, fill, index_part, matches, number, states
 from collectors.snmp.profile import METRICS, Table, Value
 

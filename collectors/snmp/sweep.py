@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from collectors.machine import Machine
 from collectors.probe.icmp import Pinger
-from collectors.probe.snmp import Credentials, Peer, SnmpError, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer, SnmpError
 from collectors.snmp.convert import text
 from collectors.snmp.identify import SYS_NAME, SYS_OBJECT_ID, choose, identify, system
 from collectors.snmp.library import Library

@@ -11,7 +11,7 @@ from pysnmp.entity import config, engine
 from pysnmp.entity.rfc3413 import ntfrcv
 from pysnmp.proto import rfc1902
 
-from collectors.probe.snmp import Credentials, Value
+from collectors.probe.snmp_client import Credentials, Value
 from collectors.probe.snmp_pysnmp import AUTH, PRIVACY, plain
 from collectors.wire.snmp import authoritative_engine
 

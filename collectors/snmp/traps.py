@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from collectors.machine import Machine
 from collectors.model import Collector, Emit, Observation, Reading, Reason
-from collectors.probe.snmp import Credentials, Value
+from collectors.probe.snmp_client import Credentials, Value
 from collectors.snmp import events
 from collectors.snmp.metrics import TRAPS
 

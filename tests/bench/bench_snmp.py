@@ -22,7 +22,8 @@ from typing import Any
 import psutil
 
 from collectors.machine import Machine
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.snmp.device import EXPLORE_EVERY, SnmpDeviceCollector
 from tests.collectors.snmp.recordings import copy_shared, unpack_packaged
 from tests.collectors.snmp.simulator import simulated

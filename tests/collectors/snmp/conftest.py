@@ -10,7 +10,8 @@ import pytest
 
 from collectors.machine import Machine
 from collectors.model import Reading
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions, backends
+from collectors.probe.snmp import SnmpSessions, backends
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.snmp.device import SnmpDeviceCollector
 from tests.collectors.snmp.recordings import copy_shared, unpack_packaged
 from tests.collectors.snmp.simulator import simulated

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from collectors.machine import Machine
 from collectors.model import Reading
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.snmp.device import SnmpDeviceCollector
 from tests.collectors.snmp.expected import Score, compare, document
 from tests.collectors.snmp.recordings import copy_shared, shared, unpack_packaged

@@ -16,7 +16,8 @@ from collectors.families import MOBILE_COVERAGE
 from collectors.machine import Machine
 from collectors.mobile import MobileSettings
 from collectors.model import Reading
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.site import Context, Secret, Site, Surroundings
 from collectors.snmp import SnmpAuth, SnmpDevice, SnmpSettings, build
 from collectors.snmp.assemble import credentials

@@ -13,7 +13,8 @@ from pysnmp.proto.api import v2c
 from collectors.families import DEVICE_UP, DEVICE_ZONE, INTERFACE_UP
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
-from collectors.probe.snmp import Credentials, Limits, Peer, SnmpSessions
+from collectors.probe.snmp import Limits, SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.snmp.device import EXPLORE_EVERY, SnmpDeviceCollector
 from collectors.snmp.metrics import ERRORS
 from tests.collectors.snmp.hostile import IF_STATUS, Answer, Bend, hostile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collectors.probe.snmp import Value as Raw
+from collectors.probe.snmp_client import Value as Raw
 from collectors.snmp.layout import Cell, build
 from collectors.snmp.profile import Table, Value
 

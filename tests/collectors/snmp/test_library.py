@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from collectors.machine import Machine
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.snmp.device import SnmpDeviceCollector
 from collectors.snmp.library import Library, library, version
 from collectors.snmp.profile import Match, Profile

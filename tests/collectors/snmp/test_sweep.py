@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collectors.machine import Machine
-from collectors.probe.snmp import Credentials
+from collectors.probe.snmp_client import Credentials
 from collectors.snmp.library import library
 from collectors.snmp.sweep import sweep
 from tests.inlab import inside

@@ -12,7 +12,8 @@ import pytest
 from collectors.families import INTERFACE_UP, UPS_ON_BATTERY
 from collectors.machine import Machine
 from collectors.model import Reading, Reason
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions, Value
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer, Value
 from collectors.snmp import events
 from collectors.snmp.device import SnmpDeviceCollector
 from collectors.snmp.traps import BURST, Budget, Switchboard, TrapCollector

@@ -13,7 +13,8 @@ import pytest
 
 from collectors.families import DEVICE_UP
 from collectors.machine import Machine
-from collectors.probe.snmp import Credentials, Peer, SnmpSessions
+from collectors.probe.snmp import SnmpSessions
+from collectors.probe.snmp_client import Credentials, Peer
 from collectors.snmp.device import SnmpDeviceCollector
 from tests.collectors.snmp.udp import free_port, system_description
 
