@@ -200,7 +200,7 @@ class Forward:
 
     def _dropped(self, expired: Expired) -> None:
         self._expired += expired.samples
-        self.ledger.lost("expired", expired.first / 1000, expired.last / 1000)
+        self.ledger.lost("expired", expired.first / 1000, expired.last / 1000, boot=expired.boot)
 
     def _time_learned(self) -> None:
         push = self._push
@@ -218,7 +218,7 @@ class Forward:
             if self.clock.base is None and abs(self.clock.wall_base - noted) > 1.0:
                 noted = self.clock.wall_base  # somebody set the clock: the last one is what the next boot goes on with
                 await push.spool.set_boot(self._boot, None, noted)
-            await push.spool.maintain(self.clock.true())
+            await push.spool.maintain(None if self.clock.base is None else self.clock.true())
             await asyncio.sleep(MAINTAIN_EVERY)
             push.intake.repeat()
 

@@ -196,23 +196,25 @@ class Disks:
                 self._gone.update(rows)
             self.fail(error)
 
-    def maintain(self, now: int, max_age: float) -> list[Expired]:
-        """Compact, trim and checkpoint as due (`now` in milliseconds since 1970); what was dropped at a bound."""
+    def maintain(self, now: int | None, max_age: float) -> list[Expired]:
+        """Compact, trim and checkpoint as due; what was dropped at a bound.
+
+        Args:
+            now: milliseconds since 1970; None while nobody told the time: a wrong clock makes nothing old.
+            max_age: seconds.
+        """
         self.recover()
-        dropped = []
+        dropped: list[Expired] = []
         for store in self.stores:
             limit = self._max_bytes if store is self._disk or self._checkpoint is not None else min(MEMORY_BYTES, self._max_bytes)
             try:
-                while store.compact(now - COMPACT_AFTER):
+                while now is not None and store.compact(now - COMPACT_AFTER):
                     pass
                 if len(store) > MANY_SERIES:
                     store.prune()
-                expired = store.trim(max(limit - HEADROOM, limit // 2), now - round(max_age * 1000))
+                dropped += store.trim(max(limit - HEADROOM, limit // 2), None if now is None else now - round(max_age * 1000))
             except (sqlite3.Error, ValueError) as error:
                 self.fail(error, store)
-                continue
-            if expired is not None:
-                dropped.append(expired)
         if self._checkpoint is not None and time.monotonic() - self._written_at >= self._checkpoint:
             self._write_checkpoint()
         return dropped

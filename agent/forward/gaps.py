@@ -108,7 +108,6 @@ class Ledger:
         row = db.execute("SELECT note FROM alive").fetchone()
         if row is not None:
             self._explain(db, _Alive(**json.loads(row[0])))
-        db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
         self._alive(db, clean=False)
 
     def _explain(self, db: Connection, last: _Alive) -> None:
@@ -165,11 +164,24 @@ class Ledger:
             now = self._clock.monotonic()
             _insert(db, now - slept, self._boot, now, self._boot, "suspended", "")
         self._resolve(db)
+        if self._clock.base is not None:  # a wrong clock makes nothing old
+            db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
         self._alive(db, clean=False)
 
-    def lost(self, reason: str, begin: float, end: float, detail: str = "") -> None:
-        """Samples of an interval (seconds since 1970) will never reach the province; callable from any thread."""
-        self._kept.write(lambda db: self._lost(db, reason, begin, end, detail))
+    def lost(self, reason: str, begin: float, end: float, detail: str = "", *, boot: str | None = None) -> None:
+        """Samples of an interval will never reach the province; callable from any thread.
+
+        Args:
+            reason: one of `REASONS`.
+            begin: seconds since 1970, or of the monotonic clock of `boot`, where its true time is not known.
+            end: the same.
+            detail: what the receiver said.
+            boot: see `begin`.
+        """
+        if boot is None:
+            self._kept.write(lambda db: self._lost(db, reason, begin, end, detail))
+        else:
+            self._kept.write(lambda db: self._extend(db, reason, begin, end, detail, boot=boot))
 
     def _lost(self, db: Connection, reason: str, begin: float, end: float, detail: str) -> None:
         self._resolve(db)
@@ -184,17 +196,17 @@ class Ledger:
         if begin < end or not rows:
             self._extend(db, reason, begin, end, detail)
 
-    def _extend(self, db: Connection, reason: str, begin: float, end: float, detail: str) -> None:
+    def _extend(self, db: Connection, reason: str, begin: float, end: float, detail: str, *, boot: str | None = None) -> None:
         """A longer gap where there is one of that reason close by, else a new one."""
         row = db.execute(
-            "SELECT id, begin, end FROM gap AS other WHERE reason = ? AND begin_boot IS NULL AND end_boot IS NULL"  # noqa: S608
+            "SELECT id, begin, end FROM gap AS other WHERE reason = ? AND begin_boot IS ? AND end_boot IS ?"  # noqa: S608
             " AND begin <= ? AND end >= ? AND NOT EXISTS"
             f" (SELECT 1 FROM gap WHERE {_ABSENT} AND begin < MAX(?, other.end) AND end > MIN(?, other.begin))"
             " ORDER BY id DESC LIMIT 1",
-            (reason, end + TOGETHER, begin - TOGETHER, end, begin),
+            (reason, boot, boot, end + TOGETHER, begin - TOGETHER, end, begin),
         ).fetchone()
         if row is None:
-            _insert(db, begin, None, end, None, reason, detail)
+            _insert(db, begin, boot, end, boot, reason, detail)
         else:
             merged = (min(begin, row[1]), max(end, row[2]), row[0])
             db.execute("UPDATE gap SET begin = ?, end = ? WHERE id = ?", merged)

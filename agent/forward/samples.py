@@ -70,11 +70,12 @@ class Totals(NamedTuple):
 
 
 class Expired(NamedTuple):
-    """What was dropped at a bound: how many samples of which span (milliseconds since 1970)."""
+    """What was dropped at a bound: how many samples of which span (milliseconds, told as those of a `Row`)."""
 
     samples: int
     first: int
     last: int
+    boot: str | None = None
 
 
 def merge(found: dict[int, Column], first: int, columns: dict[int, Column]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -142,15 +143,15 @@ class Spool:
 
         await self.run(work)
 
-    async def maintain(self, now: float) -> Totals:
-        """Compact, trim and checkpoint as due, refresh `totals`; `now` is true time in seconds."""
+    async def maintain(self, now: float | None) -> Totals:
+        """Compact, trim and checkpoint as due, refresh `totals`; `now` is true time in seconds, None while nobody told it."""
         return await self.run(lambda: self._maintain(now))
 
-    def _maintain(self, now: float) -> Totals:
-        dropped = self._disks.maintain(round(now * 1000), self._max_age)
+    def _maintain(self, now: float | None) -> Totals:
+        dropped = self._disks.maintain(None if now is None else round(now * 1000), self._max_age)
         self.totals = self._disks.totals()
         oldest = self.totals.oldest
-        age = 0.0 if oldest is None else now - oldest / 1000
+        age = 0.0 if oldest is None else (math.inf if now is None else now) - oldest / 1000
         if dropped:
             if self._told_bound is None:
                 samples = sum(expired.samples for expired in dropped)

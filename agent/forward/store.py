@@ -178,26 +178,32 @@ class Store:
             self.db.executemany("DELETE FROM row WHERE id = ?", ids)
         return True
 
-    def trim(self, max_bytes: int, oldest: int) -> Expired | None:
-        """Drop rows that ended before `oldest` (milliseconds since 1970), then the oldest ones until `max_bytes` hold the rest."""
-        samples, first, last = 0, 2**62, -(2**62)
+    def trim(self, max_bytes: int, oldest: int | None) -> list[Expired]:
+        """Drop rows that ended before `oldest` (milliseconds since 1970), then the oldest ones until `max_bytes` hold the rest.
+
+        Returns:
+            What was dropped on the clock of each boot; what was carried by hand is not lost.
+        """
+        dropped: dict[str | None, Expired] = {}
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
             while True:
                 too_big = self.used_bytes() > max_bytes
                 where = "" if too_big else "WHERE last < ? AND boot IS NULL "
                 chunk = self.db.execute(
-                    f"SELECT id, samples, first, last FROM row {where}ORDER BY boot IS NOT NULL, first, id LIMIT 16",  # noqa: S608  constants
-                    () if too_big else (oldest,),
+                    f"SELECT id, boot, carried, samples, first, last FROM row {where}"  # noqa: S608  constants
+                    "ORDER BY boot IS NOT NULL, first, id LIMIT 16",
+                    () if too_big else (-(2**62) if oldest is None else oldest,),
                 ).fetchall()
                 if not chunk:
                     break
                 self.db.executemany("DELETE FROM row WHERE id = ?", ((row[0],) for row in chunk))
-                samples += sum(row[1] for row in chunk)
-                first = min(first, *(row[2] for row in chunk), first)
-                last = max(last, *(row[3] for row in chunk), last)
+                for _, boot, carried, samples, first, last in chunk:
+                    if carried is None:
+                        so_far = dropped.get(boot, Expired(0, first, last, boot))
+                        dropped[boot] = Expired(so_far.samples + samples, min(so_far.first, first), max(so_far.last, last), boot)
             self.db.execute("PRAGMA incremental_vacuum(256)").fetchall()
-        return Expired(samples, first, last) if samples else None
+        return list(dropped.values())
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""

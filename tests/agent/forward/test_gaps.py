@@ -163,6 +163,34 @@ def test_losses_close_together_are_one_gap_and_grow(tmp_path: Path) -> None:
     book.end()
 
 
+def test_what_was_dropped_before_the_time_was_known_is_a_gap_at_the_right_time(tmp_path: Path) -> None:
+    hands = Hands(1_700_000_000.0, monotonic=900.0, offset=3 * 365 * 86400.0)
+    book = ledger(tmp_path, hands, known=False)
+    book.lost("expired", 100.0, 200.0, boot="boot-1")
+    book.lost("expired", 200.0, 250.0, boot="boot-1")
+    assert told(book)["expired"] == 0
+    book._clock.set_base(hands.true() - hands.monotonic(), "ntp")
+    assert book.gaps() == [Gap(1_700_000_000.0 - 800, 1_700_000_000.0 - 650, "expired")]
+    assert told(book)["expired"] == 150
+    book.end()
+
+
+def test_a_clock_that_is_years_ahead_forgets_no_gap(tmp_path: Path) -> None:
+    first = ledger(tmp_path, Hands(1_700_000_000.0))
+    first.lost("refused", 1_699_990_000.0, 1_699_993_600.0)
+    first.end()
+    ahead = Hands(1_700_030_000.0, monotonic=20.0, offset=3 * 365 * 86400.0)
+    second = ledger(tmp_path, ahead, "boot-2", known=False)
+    second.tick()
+    second._clock.set_base(ahead.true() - ahead.monotonic(), "ntp")
+    second.tick()
+    assert [(gap.reason, gap.begin) for gap in second.gaps()] == [("refused", 1_699_990_000.0), ("machine_off", 1_700_000_000.0)]
+    ahead.advance(gaps.KEPT + 1)
+    second.tick()
+    assert second.gaps() == []
+    second.end()
+
+
 def test_no_second_has_two_reasons(tmp_path: Path) -> None:
     """A block of samples that expires spans the night when the computer was off; the night is explained already."""
     hands = Hands(1_700_000_000.0)

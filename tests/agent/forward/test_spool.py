@@ -226,6 +226,45 @@ def test_the_age_bound_drops_what_is_older(tmp_path: Path) -> None:
         assert [(expired.samples, expired.first, expired.last) for expired in dropped] == [(4, 0, HOUR)]
 
 
+def test_a_clock_that_nobody_confirmed_makes_nothing_old(tmp_path: Path) -> None:
+    dropped: list[Expired] = []
+    with spool(tmp_path, max_age=3600.0, expired=dropped.append) as found:
+        found.append([row(0), row(HOUR)])
+        found.flush().result()
+        asyncio.run(found.maintain(None))
+        assert times(found) == [0, HOUR]
+        assert not dropped
+
+
+def test_what_is_dropped_before_the_time_is_known_keeps_its_own_clock(tmp_path: Path) -> None:
+    """Beside a sample of 2023 the monotonic times of the present boot would make a gap of half a century."""
+    dropped: list[Expired] = []
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(500)]
+    with spool(tmp_path, max_bytes=2**20, expired=dropped.append) as found:
+        asyncio.run(found.set_boot("boot-2", None, 0.0))
+        found.append([row(1_700_000_000_000)])
+        found.append(Row(0, "boot-2", 1000 * moment, [(series, 1.0) for series in many]) for moment in range(5, 405))
+        found.flush().result()
+        asyncio.run(found.maintain(None))
+    known, unknown = dropped
+    assert known == Expired(2, 1_700_000_000_000, 1_700_000_000_000)
+    assert (unknown.boot, unknown.first) == ("boot-2", 5000)
+    assert unknown.last < 405_000
+
+
+def test_what_was_carried_by_hand_does_not_expire(tmp_path: Path) -> None:
+    dropped: list[Expired] = []
+    with spool(tmp_path, max_age=3600.0, expired=dropped.append) as found:
+        found.append([row(0)])
+        name, _ = asyncio.run(found.export())
+        asyncio.run(found.carried(name))
+        found.append([row(HOUR)])
+        found.flush().result()
+        asyncio.run(found.maintain(3 * 3600.0))
+        assert asyncio.run(found.release()) == 0, "it was too old to be kept for the case that the stick is lost"
+    assert dropped == [Expired(2, HOUR, HOUR)]
+
+
 def test_a_damaged_file_is_set_aside_and_what_can_be_read_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with spool(tmp_path) as found:
         for number in range(400):
