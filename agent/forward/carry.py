@@ -6,12 +6,14 @@ on the site's disk until they are too old, for the case that the stick is lost.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from agent.forward import packing
+from agent.forward.database import open_to_read
 from agent.forward.store import SCHEMA, Store
 
 _CARRIED = "carried:"  # eight characters, which `release` leaves out
@@ -96,13 +98,17 @@ def copy_to(store: Store, path: Path) -> None:
         target.close()
 
 
+def fold(path: Path) -> None:
+    """Move what is in a file's write-ahead log into the file."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+
+
 def copy_from(store: Store, path: Path) -> None:
-    """Take over everything from a file that `copy_to` wrote."""
-    source = sqlite3.connect(path)
-    try:
+    """Take over everything from a file that `copy_to` wrote, also from a disk that cannot be written."""
+    with contextlib.closing(open_to_read(path)) as source:
         source.backup(store.db)
-    finally:
-        source.close()
+    store.check()
     store.db.executescript(SCHEMA)
     store.forget_numbers()
 

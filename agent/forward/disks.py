@@ -69,16 +69,17 @@ class Disks:
         return [store for store in (self._disk, self._memory) if store is not None]
 
     def _restore(self, path: Path) -> None:
-        """Begin with the last checkpoint."""
+        """Begin with the last checkpoint, or with what can be read of it: the next one takes its place."""
         if self._memory is None or not path.exists():
             return
         try:
-            Store(path).close()
             carry.copy_from(self._memory, path)
         except (sqlite3.Error, OSError) as error:
             self._memory = Store(None)
+            aside = path
             with contextlib.suppress(OSError):
-                self._set_aside(path, error)
+                aside = self._set_aside(path, error)
+            self._salvage(self._memory, aside)
 
     def _open_disk(self, path: Path) -> Store:
         """The file, or a new one with what can be read of it: also damage that only shows in use (`_damage`) counts."""
@@ -92,10 +93,13 @@ class Disks:
                 raise
             aside = self._set_aside(path, error)
         store = Store(path)
+        self._salvage(store, aside)
+        return store
+
+    def _salvage(self, store: Store, aside: Path) -> None:
         rows = carry.salvage(store, aside)
         if rows:
             log.warning("readings saved from the damaged spool", extra={"rows": rows})
-        return store
 
     def _set_aside(self, path: Path, error: Exception) -> Path:
         aside = path.with_suffix(".damaged")
@@ -216,21 +220,25 @@ class Disks:
             except (sqlite3.Error, ValueError) as error:
                 self.fail(error, store)
         if self._checkpoint is not None and time.monotonic() - self._written_at >= self._checkpoint:
-            self._write_checkpoint()
+            self.write_checkpoint()
         return dropped
 
-    def _write_checkpoint(self) -> None:
-        """The whole memory into a new file that then takes the old one's place."""
-        if self._memory is None or self._path is None:
+    def write_checkpoint(self) -> None:
+        """Where flash is spared: the whole memory into a new file that then takes the old one's place."""
+        if self._checkpoint is None or self._memory is None or self._path is None:
             return
         self._written_at = time.monotonic()
         temporary = self._path.with_suffix(".new")
         try:
             temporary.unlink(missing_ok=True)
+            if Path(f"{self._path}-wal").exists():  # of a run that wrote every reading: SQLite would take it for the new file's
+                carry.fold(self._path)
             carry.copy_to(self._memory, temporary)
             make_durable(temporary, self._path)
         except (sqlite3.Error, OSError) as error:
             self.fail(error)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)  # half a file would keep a full disk full
         else:
             self.trouble = None
 
@@ -267,8 +275,7 @@ class Disks:
         """Write what is held in memory, where there is a disk, and close."""
         self._retry_at = 0.0
         self.recover()
-        if self._checkpoint is not None:
-            self._write_checkpoint()
+        self.write_checkpoint()
         for store in self.stores:
             with contextlib.suppress(sqlite3.Error):
                 store.close()

@@ -19,7 +19,8 @@ from sqlite3 import Connection
 
 from agent import selfmon
 from agent.clock import TrueClock
-from agent.forward.keeper import Keeper, open_to_read
+from agent.forward.database import open_to_read
+from agent.forward.keeper import Keeper
 from collectors.model import Observations
 
 FILE = "gaps.db"

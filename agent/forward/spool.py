@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import math
 import os
@@ -28,6 +27,7 @@ from agent.forward.store import Store
 
 log = logging.getLogger(__name__)
 FILE = "spool.db"
+EXPORT = "export-"
 T = TypeVar("T")
 
 
@@ -77,6 +77,10 @@ class Spool:
 
     def _open(self) -> None:
         self._disks.open()
+        if self._directory is not None:
+            for left in self._directory.glob(f"{EXPORT}*"):  # an end in the middle of an export
+                with contextlib.suppress(OSError):
+                    left.unlink()
         with contextlib.suppress(sqlite3.Error):
             self._release(confirmed=False)
         self.totals = self._disks.totals()
@@ -194,7 +198,7 @@ class Spool:
 
     def _export(self) -> tuple[str, Path]:
         name = os.urandom(16).hex()
-        path = (self._directory or Path.cwd()) / f"export-{name}.db"
+        path = (self._directory or Path.cwd()) / f"{EXPORT}{name}.db"
         try:
             with contextlib.closing(Store(path)) as whole:
                 held = self._held
@@ -220,8 +224,13 @@ class Spool:
         """
         if name not in self._exports:
             return False
-        for store in self._disks.stores:
-            await self.run(functools.partial(carry.confirm, store, name))
+
+        def work() -> None:
+            for store in self._disks.stores:
+                carry.confirm(store, name)
+            self._disks.write_checkpoint()
+
+        await self.run(work)
         return True
 
     async def release(self, *, confirmed: bool = True) -> int:
@@ -229,7 +238,10 @@ class Spool:
         return await self.run(lambda: self._release(confirmed=confirmed))
 
     def _release(self, *, confirmed: bool) -> int:
-        return sum(carry.release(store, confirmed=confirmed) for store in self._disks.stores)
+        samples = sum(carry.release(store, confirmed=confirmed) for store in self._disks.stores)
+        if samples:
+            self._disks.write_checkpoint()
+        return samples
 
     def close(self) -> None:
         """Write what is held in memory, where there is a disk, and close."""

@@ -48,14 +48,15 @@ class Store:
             self.db.execute("PRAGMA journal_size_limit = 1048576")
             self.db.execute("PRAGMA cache_size = -512")
             if check:
-                self._check()
+                self.check()
             self.db.executescript(SCHEMA)
             self._load_series(check=check)
         except BaseException:
             self.db.close()
             raise
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `sqlite3.DatabaseError` where the file is damaged."""
         verdict = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             message = f"damaged: {verdict}"

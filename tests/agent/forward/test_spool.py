@@ -461,6 +461,103 @@ def test_memory_first_writes_only_at_checkpoints_and_at_the_end(tmp_path: Path) 
         assert times(found) == [1, 2]
 
 
+def test_a_damaged_checkpoint_costs_what_was_hit(tmp_path: Path) -> None:
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(40)]
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        found.append(Row(0, None, moment * 60_000, [(A, 1.0), *((series, 0.5) for series in many)]) for moment in range(400))
+    data = bytearray((tmp_path / FILE).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = os.urandom(4096)
+    (tmp_path / FILE).write_bytes(data)
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        assert 200 < len(times(found)) < 400
+    assert (tmp_path / "spool.damaged").exists()
+
+
+def test_a_checkpoint_is_read_from_a_disk_that_cannot_be_written_and_not_overwritten_by_less(tmp_path: Path) -> None:
+    """A router's flash that was remounted read-only after errors, and is repaired while the agent runs."""
+    folder = tmp_path / "flash"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with spool(folder, checkpoint=3600.0) as found:
+            found.append([row(1), row(2)])
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        with spool(folder, checkpoint=3600.0) as found:
+            assert times(found) == [1, 2]
+            subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+            found.append([row(3)])
+        with spool(folder, checkpoint=3600.0) as found:
+            assert times(found) == [1, 2, 3]
+        assert not (folder / "spool.damaged").exists()
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def test_a_log_left_by_a_run_that_wrote_every_reading_is_not_taken_for_the_checkpoints(tmp_path: Path) -> None:
+    """`memory_first` is switched on after a power cut."""
+    state = tmp_path / "state"
+    with spool(tmp_path) as found:
+        found.append([row(1), row(2)])
+        found.flush().result()
+        state.mkdir()
+        for suffix in ("", "-wal"):
+            (state / f"{FILE}{suffix}").write_bytes((tmp_path / f"{FILE}{suffix}").read_bytes())
+    with spool(state, checkpoint=3600.0) as found:
+        assert times(found) == [1, 2]
+        parcel = asyncio.run(found.fetch(limit=2))
+        assert parcel is not None
+        asyncio.run(found.delivered(parcel))
+    assert not (state / f"{FILE}-wal").exists()
+    with spool(state, checkpoint=3600.0) as found:
+        assert times(found) == [2]
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_no_half_of_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "flash"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with spool(folder, checkpoint=3600.0) as found:
+            found.append(row(moment) for moment in range(20_000))
+        assert list(folder.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def test_a_router_that_exported_does_not_send_it_after_a_power_cut(tmp_path: Path) -> None:
+    """What memory alone knows is gone with the power: that a stick carries these rows must not be among it."""
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        found.append([row(1), row(2)])
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        name, _ = asyncio.run(found.export())
+        assert asyncio.run(found.carried(name))
+        with spool(_as_left(tmp_path, "exported"), checkpoint=3600.0) as later:
+            assert times(later) == []
+        asyncio.run(found.release())
+        with spool(_as_left(tmp_path, "released"), checkpoint=3600.0) as later:
+            assert times(later) == [1, 2]
+
+
+def _as_left(folder: Path, name: str) -> Path:
+    """What a power cut would leave of a folder now."""
+    copy = folder / name
+    copy.mkdir()
+    (copy / FILE).write_bytes((folder / FILE).read_bytes())
+    return copy
+
+
+def test_an_export_cut_short_leaves_no_copy_of_the_spool(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1)])
+        _, path = asyncio.run(found.export())
+        assert path.exists()
+    with spool(tmp_path) as found:
+        assert not path.exists()
+        assert times(found) == [1]
+
+
 def test_what_is_exported_is_withheld_only_when_the_file_is_safe(tmp_path: Path) -> None:
     with spool(tmp_path) as found:
         found.append([row(1), row(2)])
