@@ -17,7 +17,9 @@ from agent.cli.local import BASE, client_of, config_option, directory_of
 from agent.cli.run import load_settings
 from agent.cli.speech import _
 from agent.forward.api import NAME
+from agent.forward.database import open_to_read
 from agent.forward.disks import make_durable
+from agent.forward.packing import DamagedError
 from agent.forward.spool import FILE, Spool
 from agent.http_client import HttpClient, Reply
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
@@ -37,6 +39,11 @@ def export(path: Path | None, file: Path) -> None:
     directory = directory_of(path)
     temporary = file.with_name(f"{file.name}.part")
     try:
+        if file.exists():
+            message = _("{file} exists already, and may hold what is at the province not yet; name another file").format(
+                file=file
+            )
+            raise click.ClickException(message)  # noqa: TRY301  told as every other reason
         asyncio.run(_export(directory, path, temporary, file))
     except (OSError, sqlite3.Error, click.ClickException) as error:
         temporary.unlink(missing_ok=True)
@@ -142,30 +149,49 @@ async def _release(directory: Path, path: Path | None) -> int:
 
 
 @command.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--url", required=True, help="The remote write address of the province.")
 @click.option("--username", help="For basic authentication, with --password-file.")
-@click.option("--password-file", type=click.Path(exists=True))
+@click.option("--password-file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--bearer-token-file", type=click.Path(exists=True))
 @click.option("--ca-file", type=click.Path(exists=True))
 def import_(
     file: Path, url: str, *, username: str | None, password_file: str | None, bearer_token_file: str | None, ca_file: str | None
 ) -> None:
     """Send the samples of FILE; what has arrived is taken out of it, so that it can be repeated without harm."""
+    if (username is None) != (password_file is None):
+        raise click.UsageError(_("--username and --password-file go together"))
     basic = BasicAuth(username=username, password_file=password_file) if username else None
     settings = RemoteWriteSettings(url=url, basic_auth=basic, bearer_token_file=bearer_token_file, tls=TlsClient(ca_file=ca_file))
     try:
+        _look_into(file)
         accepted, rejected, trouble = asyncio.run(_import(file, settings))
     except sqlite3.OperationalError as error:
-        click.echo(f"{file} must be on a disk that can be written, since what arrives is taken out of it: {error}", err=True)
+        told = _("{file} must be on a disk that can be written, since what arrives is taken out of it: {error}")
+        click.echo(told.format(file=file, error=error), err=True)
         sys.exit(2)
-    except sqlite3.Error as error:
-        click.echo(_("{file} is no file of agent spool export: {error}").format(file=file, error=error), err=True)
+    except (sqlite3.Error, DamagedError) as error:
+        told = _(
+            "{file} is damaged: {error}; the site still has what it held, and its line carries it after: agent spool release"
+        )
+        click.echo(told.format(file=file, error=error), err=True)
         sys.exit(2)
     click.echo(_("{accepted} samples accepted, {rejected} refused").format(accepted=accepted, rejected=rejected))
     if trouble:
         click.echo(_("stopped: {trouble}; repeat the command for the rest").format(trouble=trouble), err=True)
         sys.exit(1)
+
+
+def _look_into(file: Path) -> None:
+    """See that FILE is an export before anything is written to it; exits with 2 where it is something else."""
+    try:
+        with contextlib.closing(open_to_read(file)) as database:
+            database.execute("SELECT samples FROM row, series LIMIT 1")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
+            raise
+        click.echo(_("{file} is no file of agent spool export: {error}").format(file=file, error=error), err=True)
+        sys.exit(2)
 
 
 async def _import(file: Path, settings: RemoteWriteSettings) -> tuple[int, int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -139,6 +140,56 @@ async def test_bad_files_are_said(tmp_path: Path, site: tuple[Path, Path]) -> No
     assert nowhere.exit_code == 2
     assert "everything stays in the spool" in nowhere.output
     assert "2000 samples" in (await run("spool", "export", "-c", str(site[0]), str(tmp_path / "stick.db"))).output
+
+
+async def test_an_export_takes_no_other_files_place(tmp_path: Path, site: tuple[Path, Path]) -> None:
+    """The second stick of the day, the same name: the samples of the first are neither on the line nor anywhere else any more."""
+    file, _ = site
+    stick = tmp_path / "stick.db"
+    await run("spool", "export", "-c", str(file), str(stick))
+    before = stick.read_bytes()
+    for language, said in (("en", "exists already"), ("vi", "đã có sẵn")):
+        again = await run("spool", "export", "-c", str(file), str(stick), "--lang", language)
+        assert again.exit_code == 2
+        assert said in again.output
+    assert stick.read_bytes() == before
+    assert not (tmp_path / "stick.db.part").exists()
+
+
+async def test_a_file_that_is_no_export_is_not_an_empty_one_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "pulled.db").write_bytes(b"")
+    with sqlite3.connect(tmp_path / "other.db") as database:
+        database.execute("CREATE TABLE guest(name)")
+    database.close()
+    for name in ("pulled.db", "other.db"):
+        before = (tmp_path / name).read_bytes()
+        wrong = await run("spool", "import", str(tmp_path / name), "--url", "http://127.0.0.1:1/")
+        assert wrong.exit_code == 2
+        assert "no file of agent spool export" in wrong.output
+        assert (tmp_path / name).read_bytes() == before
+
+
+async def test_a_damaged_stick_is_said_and_its_samples_come_by_the_line(tmp_path: Path, site: tuple[Path, Path]) -> None:
+    stick = tmp_path / "stick.db"
+    await run("spool", "export", "-c", str(site[0]), str(stick))
+    whole = stick.read_bytes()
+    with sqlite3.connect(stick) as database:
+        database.execute("UPDATE row SET body = x'00112233' WHERE id = 400")
+    database.close()
+    async with strict() as receiver:
+        for _ in range(2):
+            flipped = await run("spool", "import", str(stick), "--url", receiver.url)
+            assert flipped.exit_code == 2, flipped.output
+            assert "agent spool release" in flipped.output
+            stick.write_bytes(whole[: len(whole) // 2])
+    assert "2000 samples wait for the line again" in (await run("spool", "release", "-c", str(site[0]))).output
+
+
+async def test_a_name_without_a_password_is_said(tmp_path: Path) -> None:
+    (tmp_path / "stick.db").touch()
+    result = await run("spool", "import", str(tmp_path / "stick.db"), "--url", "http://127.0.0.1:1/", "--username", "x")
+    assert result.exit_code == 2
+    assert "--password-file" in result.output
 
 
 async def test_a_stick_that_cannot_be_written_is_said(tmp_path: Path, site: tuple[Path, Path]) -> None:
