@@ -35,6 +35,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS gap(
     id INTEGER PRIMARY KEY, begin REAL NOT NULL, begin_boot TEXT, end REAL NOT NULL, end_boot TEXT,
     reason TEXT NOT NULL, detail TEXT NOT NULL, counted REAL NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS total(reason TEXT PRIMARY KEY, seconds REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS alive(id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL);
 """
 
@@ -223,21 +224,23 @@ class Ledger:
         return self._kept.write(found)
 
     def report(self, found: Observations) -> None:
-        """What has come to the ledger since the last report, per reason; the state adds it up and keeps it."""
-        for reason, seconds in self._kept.write(self._grown).items():
-            found.add(selfmon.GAP_SECONDS, seconds, reason)
+        """The seconds of all gaps ever, per reason: kept here, so that no end of the process counts a gap twice or not at all."""
+        for reason, seconds in self._kept.write(self._totals).items():
+            found.set(selfmon.GAP_SECONDS, seconds, reason)
 
-    def _grown(self, db: Connection) -> dict[str, float]:
+    def _totals(self, db: Connection) -> dict[str, float]:
         self._resolve(db)
-        grown = dict.fromkeys(REASONS, 0.0)
         rows = db.execute(
             "SELECT id, reason, end - begin, counted FROM gap"
             " WHERE begin_boot IS NULL AND end_boot IS NULL AND end - begin > counted"
         ).fetchall()
         for number, reason, seconds, counted in rows:
-            grown[reason] = grown.get(reason, 0.0) + seconds - counted
+            db.execute(
+                "INSERT INTO total VALUES (?, ?) ON CONFLICT(reason) DO UPDATE SET seconds = seconds + excluded.seconds",
+                (reason, seconds - counted),
+            )
             db.execute("UPDATE gap SET counted = ? WHERE id = ?", (seconds, number))
-        return grown
+        return dict.fromkeys(REASONS, 0.0) | dict(db.execute("SELECT reason, seconds FROM total").fetchall())
 
     def end(self) -> None:
         """A clean stop."""

@@ -42,7 +42,7 @@ class Keeper:
         )
         try:
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA cache_size = -256")
             database.executescript(self._schema)
         except BaseException:
