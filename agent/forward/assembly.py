@@ -82,6 +82,15 @@ class Forward:
         boot = boots.examine(self._machine, self._directory)
         return None if boot is None or boot.previous is boots.Ending.UNKNOWN else boot.previous is boots.Ending.UNCLEAN
 
+    def _saved_until(self) -> float:
+        """The moment (seconds of `Clock.monotonic`) until which no loss of power takes a reading back."""
+        now = self.clock.monotonic()
+        unsaved = self._push.spool.unsaved if self._push is not None else None
+        if unsaved is None:
+            return now
+        base = 0.0 if unsaved.boot is not None else self.clock.wall_base if self.clock.base is None else self.clock.base
+        return min(now, unsaved.time / 1000 - base)
+
     @property
     def spool(self) -> Spool | None:
         """The spool, where there is one."""
@@ -105,7 +114,9 @@ class Forward:
         self._directory, self._routes = directory, routes
         limits = self._settings.core.spool
         note_every = limits.checkpoint if limits.memory_first else 0.0
-        self._ledger = Ledger(directory, self.clock, self._boot, power_lost=self._power_lost, note_every=note_every)
+        self._ledger = Ledger(
+            directory, self.clock, self._boot, power_lost=self._power_lost, saved_until=self._saved_until, note_every=note_every
+        )
         self._ledger.begin()
         self.clock.listen(self._time_learned)
         self._tasks = [spawn(self._tick(), "alive")]

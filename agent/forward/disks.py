@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.forward import carry
-from agent.forward.samples import Batch, Expired, Row, Totals
+from agent.forward.samples import Batch, Expired, Moment, Row, Totals
 from agent.forward.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Disks:
         self._boot: tuple[str, float | None, float] | None = None
         self.trouble: str | None = None
         """What is wrong with the disk, None when nothing is."""
+        self.unsaved: Moment | None = None
+        """Since when what waits is in memory alone, though there is a disk; None when nothing is."""
 
     def open(self) -> None:
         """Open the file, or memory in its place."""
@@ -152,7 +154,7 @@ class Disks:
             if self._memory is not None:
                 carry.adopt(self._disk, self._memory)
                 self._memory.close()
-                self._memory = None
+                self._memory = self.unsaved = None
         except (sqlite3.Error, OSError) as error:
             if self._disk is not None:
                 self._disk.forget_numbers()
@@ -175,6 +177,8 @@ class Disks:
                 return
         if self._memory is not None:
             self._memory.append(rows)
+            if self.unsaved is None and rows and self._path is not None:
+                self.unsaved = Moment(rows[0].boot, rows[0].first)
 
     def fetch(self, *, since: int | None, before: int | None, lane: int, limit: int) -> tuple[Store, Batch] | None:
         """As `Store.fetch`, from the first store that has such rows."""
@@ -199,6 +203,13 @@ class Disks:
             if store is self._disk:
                 self._gone.update(rows)
             self.fail(error)
+            return
+        if store is self._memory and self.unsaved is not None:
+            oldest = store.oldest()
+            if oldest is None:
+                self.unsaved = None
+            elif oldest.boot == self.unsaved.boot:
+                self.unsaved = max(self.unsaved, oldest)
 
     def maintain(self, now: int | None, max_age: float) -> list[Expired]:
         """Compact, trim and checkpoint as due; what was dropped at a bound.
@@ -240,7 +251,7 @@ class Disks:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)  # half a file would keep a full disk full
         else:
-            self.trouble = None
+            self.trouble = self.unsaved = None
 
     def set_boot(self, boot: str, base: float | None, wall_base: float) -> None:
         """As `Store.set_boot`, for these stores and those opened later."""

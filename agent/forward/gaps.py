@@ -29,6 +29,8 @@ SHORTEST = 1.0
 SHORTEST_SUSPEND = 5.0
 TOGETHER = 600.0
 """Losses for one reason that are less than this many seconds apart are one gap."""
+EARLY = 0.9
+"""Checkpoints of the spool, whose moments are noted, are not to the second."""
 KEPT = 400 * 86400.0
 _ABSENT = "reason IN ('agent_stopped', 'machine_off', 'power_lost', 'suspended') AND begin_boot IS NULL AND end_boot IS NULL"
 _SCHEMA = """
@@ -80,6 +82,8 @@ class Ledger:
         boot: what tells this boot from others.
         suspended: time slept since the boot.
         power_lost: asks the system whether the last boot ended without a shutdown; None where it does not know.
+        saved_until: until when (monotonic) readings are where an end of the process does not reach them: what memory alone holds is
+            lost with it, and belongs to the gap that follows. None: always until now.
         note_every: seconds between notes on the disk that the agent lives, where flash is to be spared.
     """
 
@@ -91,6 +95,7 @@ class Ledger:
         *,
         suspended: Callable[[], float] = suspended_seconds,
         power_lost: Callable[[], bool | None] = lambda: None,
+        saved_until: Callable[[], float] | None = None,
         note_every: float = 0.0,
     ) -> None:
         self._clock = clock
@@ -98,6 +103,7 @@ class Ledger:
         self._suspended = suspended
         self._slept = suspended()
         self._power_lost = power_lost
+        self._saved_until = saved_until or clock.monotonic
         self._note_every = note_every
         self._noted = float("-inf")
         self._kept = Keeper(None if directory is None else directory / FILE, _SCHEMA)
@@ -150,16 +156,16 @@ class Ledger:
             )
 
     def _alive(self, db: Connection, *, clean: bool) -> None:
-        note = _Alive(self._boot, self._clock.monotonic(), self._clock.base, self._clock.wall_base, clean)
+        note = _Alive(self._boot, self._saved_until(), self._clock.base, self._clock.wall_base, clean)
         db.execute("INSERT OR REPLACE INTO alive VALUES (1, ?)", (json.dumps(asdict(note)),))
 
     def tick(self) -> None:
         """Every few seconds: note that the agent lives, and notice suspend."""
-        slept, now = self._suspended(), self._clock.monotonic()
-        if slept - self._slept < SHORTEST_SUSPEND and now - self._noted < self._note_every:
+        slept, saved = self._suspended(), self._saved_until()
+        if slept - self._slept < SHORTEST_SUSPEND and 0.0 <= saved - self._noted < self._note_every * EARLY:
             return
         self._kept.write(lambda db: self._tick(db, slept - self._slept))
-        self._slept, self._noted = slept, now
+        self._slept, self._noted = slept, saved
 
     def _tick(self, db: Connection, slept: float) -> None:
         if slept >= SHORTEST_SUSPEND:

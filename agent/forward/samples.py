@@ -35,6 +35,13 @@ class Exemplar(NamedTuple):
     time: int
 
 
+class Moment(NamedTuple):
+    """Milliseconds since 1970, or of `boot`'s monotonic clock while that is unknown."""
+
+    boot: str | None
+    time: int
+
+
 class Row(NamedTuple):
     """Values of one moment. `first` is milliseconds since 1970, or of `boot`'s monotonic clock while that is unknown."""
 

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from agent.forward import carry
 from agent.forward.disks import Disks
-from agent.forward.samples import Batch, Expired, Row, Totals
+from agent.forward.samples import Batch, Expired, Moment, Row, Totals
 from agent.forward.store import Store
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,11 @@ class Spool:
     def trouble(self) -> str | None:
         """What is wrong with the disk, None when nothing is."""
         return self._disks.trouble
+
+    @property
+    def unsaved(self) -> Moment | None:
+        """Since when what waits would be lost with the power; None when nothing would, or nothing was to be saved."""
+        return self._disks.unsaved
 
     def append(self, rows: Iterable[Row]) -> None:
         """Take rows; returns at once, `taken` tells when they are durable."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.forward import packing
 from agent.forward.database import Database
 from agent.forward.packing import Columns
-from agent.forward.samples import Batch, Column, Description, Expired, Row, Totals, in_order, merge
+from agent.forward.samples import Batch, Column, Description, Expired, Moment, Row, Totals, in_order, merge
 
 BLOCK_SAMPLES = 8192
 """Samples of a block, and so of the largest request: some 50 KB, seconds on a thin line."""
@@ -142,6 +142,11 @@ class Store:
                 raise packing.DamagedError(message)
             batch.columns[self.described[number]] = in_order(times, values)
         return batch
+
+    def oldest(self) -> Moment | None:
+        """When the first row of the latest clock is from, None without any."""
+        row = self.db.execute("SELECT boot, first FROM row ORDER BY boot IS NULL, first LIMIT 1").fetchone()
+        return None if row is None else Moment(*row)
 
     def delete(self, rows: Iterable[int]) -> None:
         """Drop rows whose samples the receiver has (or will never take)."""

@@ -461,6 +461,39 @@ def test_memory_first_writes_only_at_checkpoints_and_at_the_end(tmp_path: Path) 
         assert times(found) == [1, 2]
 
 
+def test_what_would_be_lost_with_the_power_is_known(tmp_path: Path) -> None:
+    with spool(None) as found:
+        found.append([row(1)])
+        found.flush().result()
+        assert found.unsaved is None, "nothing was to be saved"
+    with spool(tmp_path, checkpoint=600.0) as found:
+        found.append([row(1000), row(2000), row(3000)])
+        found.flush().result()
+        assert found.unsaved == (None, 1000)
+        parcel = asyncio.run(found.fetch(limit=2))
+        assert parcel is not None
+        asyncio.run(found.delivered(parcel))
+        assert found.unsaved == (None, 2000), "the province has the first"
+        found._disks._written_at -= 601
+        asyncio.run(found.maintain(4.0))
+        assert found.unsaved is None
+        found.append([row(4000)])
+        found.flush().result()
+        assert found.unsaved == (None, 4000)
+    with spool(tmp_path) as found:
+        found.append([row(5000)])
+        found.flush().result()
+        assert found.unsaved is None
+        found._disks.fail(sqlite3.OperationalError("database or disk is full"))
+        found.append([row(6000, boot="boot-1")])
+        found.flush().result()
+        assert found.unsaved == ("boot-1", 6000)
+        found._disks._retry_at = 0.0
+        found.append([row(7000)])
+        found.flush().result()
+        assert found.unsaved is None
+
+
 def test_a_damaged_checkpoint_costs_what_was_hit(tmp_path: Path) -> None:
     many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(40)]
     with spool(tmp_path, checkpoint=3600.0) as found:
