@@ -16,14 +16,15 @@ import click
 from agent.cli.local import BASE, client_of, config_option, directory_of
 from agent.cli.run import load_settings
 from agent.cli.speech import _
+from agent.clock import boot_id
 from agent.forward.api import NAME
 from agent.forward.database import open_to_read
 from agent.forward.disks import make_durable
 from agent.forward.packing import DamagedError
-from agent.forward.spool import FILE, Spool
+from agent.forward.spool import FILE, UNTIMED, Spool
 from agent.http_client import HttpClient, Reply
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
-from collectors.machine import SystemClock
+from collectors.machine import Machine, SystemClock
 
 
 @click.group()
@@ -34,7 +35,8 @@ def command() -> None:
 @command.command()
 @config_option
 @click.argument("file", type=click.Path(path_type=Path))
-def export(path: Path | None, file: Path) -> None:
+@click.option("--clock-is-right", is_flag=True, help="Where nobody tells the time, trust this computer's clock.")
+def export(path: Path | None, file: Path, *, clock_is_right: bool) -> None:
     """Write everything that waits to FILE; it is not sent by the line any more."""
     directory = directory_of(path)
     temporary = file.with_name(f"{file.name}.part")
@@ -44,19 +46,19 @@ def export(path: Path | None, file: Path) -> None:
                 file=file
             )
             raise click.ClickException(message)  # noqa: TRY301  told as every other reason
-        asyncio.run(_export(directory, path, temporary, file))
+        asyncio.run(_export(directory, path, temporary, file, clock_is_right=clock_is_right))
     except (OSError, sqlite3.Error, click.ClickException) as error:
         temporary.unlink(missing_ok=True)
         click.echo(_("not exported, everything stays in the spool: {error}").format(error=error), err=True)
         sys.exit(2)
 
 
-async def _export(directory: Path, path: Path | None, temporary: Path, file: Path) -> None:
+async def _export(directory: Path, path: Path | None, temporary: Path, file: Path, *, clock_is_right: bool) -> None:
     """From the running agent, else from its file. What is exported is withheld once FILE is safe, not before."""
     async with client_of(directory) as client:
         try:
             with temporary.open("wb") as handle:
-                reply = await _ask(client, handle)
+                reply = await _ask(client, handle, "?clock_is_right=1" if clock_is_right else "")
             if reply is not None and reply.status == 200:
                 make_durable(temporary, file)
         except BaseException:
@@ -64,7 +66,7 @@ async def _export(directory: Path, path: Path | None, temporary: Path, file: Pat
                 await client.request("POST", f"{BASE}/api/v1/spool/release?unconfirmed=1")
             raise
         if reply is None:
-            await _export_file(directory, path, temporary, file)
+            await _export_file(directory, path, temporary, file, clock_is_right=clock_is_right)
             return
         if reply.status != 200:
             raise click.ClickException(reply.text.strip())
@@ -72,10 +74,10 @@ async def _export(directory: Path, path: Path | None, temporary: Path, file: Pat
     _tell(file)
 
 
-async def _ask(client: HttpClient, handle: BinaryIO) -> Reply | None:
+async def _ask(client: HttpClient, handle: BinaryIO, query: str) -> Reply | None:
     """The running agent's answer, the copy going to `handle`; None when no agent runs."""
     try:
-        return await client.request("POST", f"{BASE}/api/v1/spool/export", sink=handle)
+        return await client.request("POST", f"{BASE}/api/v1/spool/export{query}", sink=handle)
     except (ConnectionRefusedError, FileNotFoundError):
         return None
 
@@ -102,9 +104,13 @@ def _spool(directory: Path, path: Path | None) -> Spool:
     return Spool(directory, max_bytes=int(limits.max_bytes), max_age=limits.max_age)
 
 
-async def _export_file(directory: Path, path: Path | None, temporary: Path, file: Path) -> None:
+async def _export_file(directory: Path, path: Path | None, temporary: Path, file: Path, *, clock_is_right: bool) -> None:
     spool = _spool(directory, path)
     try:
+        if clock_is_right:
+            machine = Machine()
+            base = machine.clock.wall() - machine.clock.monotonic()
+            await spool.set_boot(boot_id(machine), base, base)
         name, whole = await spool.export()
         shutil.move(whole, temporary)
         make_durable(temporary, file)
@@ -118,10 +124,13 @@ def _tell(file: Path) -> None:
     from agent.forward.store import Store  # noqa: PLC0415
 
     store = Store(file)
-    samples = store.totals().samples
+    samples, untimed = store.totals().samples, int(store.note(UNTIMED) or 0)
     store.close()
     told = _("{samples} samples in {file}; import them at the province: agent spool import {name} --url …")
     click.echo(told.format(samples=samples, file=file, name=file.name))
+    if untimed:
+        told = _("{samples} samples stay here, since nobody told the time; if this computer's clock is right: --clock-is-right")
+        click.echo(told.format(samples=untimed), err=True)
 
 
 @command.command()

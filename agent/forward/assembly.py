@@ -213,6 +213,13 @@ class Forward:
         self._expired += expired.samples
         self.ledger.lost("expired", expired.first / 1000, expired.last / 1000, boot=expired.boot)
 
+    async def trust_clock(self) -> None:
+        """A person says that this computer's clock is right: where nobody else told the time, it is true from now on."""
+        if self.clock.base is None:
+            self.clock.set_base(self.clock.wall_base, "none")
+            if self.spool is not None:
+                await self.spool.set_boot(self._boot, self.clock.base, self.clock.wall_base)
+
     def _time_learned(self) -> None:
         push = self._push
         if push is not None:

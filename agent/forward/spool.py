@@ -28,6 +28,8 @@ from agent.forward.store import Store
 log = logging.getLogger(__name__)
 FILE = "spool.db"
 EXPORT = "export-"
+UNTIMED = "untimed"
+"""The note in an export that tells how many samples stayed behind, since their true time is not known."""
 T = TypeVar("T")
 
 
@@ -194,7 +196,7 @@ class Spool:
         await self.run(work)
 
     async def export(self) -> tuple[str, Path]:
-        """Write what waits to a file of its own; its name for `carried`, and where it is (the caller removes it).
+        """Write what waits, as far as its time is known, to a file of its own; its name for `carried`, and where it is (the caller removes it).
 
         Raises:
             OSError, sqlite3.Error: it cannot be written.
@@ -213,7 +215,9 @@ class Spool:
                 with whole.db:
                     whole.db.execute("DELETE FROM row WHERE carried IS NOT ?", (name,))
                     whole.db.execute("UPDATE row SET carried = NULL")
+                untimed = sum(store.untimed() for store in self._disks.stores)
                 whole.set_note("export", name)
+                whole.set_note(UNTIMED, str(untimed))
                 whole.db.execute("PRAGMA journal_mode = DELETE")
         except BaseException:
             self._release(confirmed=False)

@@ -224,6 +224,10 @@ class Store:
         known = self.db.execute("SELECT MIN(first) FROM row WHERE carried IS NULL AND boot IS NULL").fetchone()[0]
         return Totals(int(samples or 0), known if oldest is not None else None, self.used_bytes())
 
+    def untimed(self) -> int:
+        """How many samples wait for their true time."""
+        return int(self.db.execute("SELECT SUM(samples) FROM row WHERE boot IS NOT NULL").fetchone()[0] or 0)
+
     def __len__(self) -> int:
         """How many series the dictionary holds."""
         return len(self._numbers)

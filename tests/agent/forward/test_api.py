@@ -17,8 +17,10 @@ from agent.cli import main
 from agent.forward import api, gaps
 from agent.forward.samples import Description, Row
 from agent.forward.spool import Spool
+from agent.forward.store import Store
 from agent.httpd import HttpServer
 from agent.statedir import SOCKET_NAME
+from collectors.machine import Machine
 from collectors.wire.units import Duration
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import free_port
@@ -190,6 +192,39 @@ async def test_a_name_without_a_password_is_said(tmp_path: Path) -> None:
     result = await run("spool", "import", str(tmp_path / "stick.db"), "--url", "http://127.0.0.1:1/", "--username", "x")
     assert result.exit_code == 2
     assert "--password-file" in result.output
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_a_site_that_nobody_told_the_time_has_its_stick_too(tmp_path: Path, runs: bool) -> None:  # noqa: FBT001
+    """No line, no time server, no gateway that knows it: there a stick is needed most."""
+    state, file = tmp_path / "state", tmp_path / "agent.yaml"
+    state.mkdir()
+    file.write_text(f"state_dir: {state}\n")
+    machine = Machine()
+    hands = Hands(machine.clock.wall(), monotonic=machine.clock.monotonic(), runs=True)
+    running = SiteUnderTest(state, f"http://127.0.0.1:{free_port()}/", hands, known=False)
+    await running.start()
+    running.read()
+    server = HttpServer()
+    api.add_routes(server, running.forward, local=True)
+    await server.listen_locally(state / SOCKET_NAME)
+    if not runs:
+        await server.stop(0.1)
+        await running.stop()
+    nothing = await run("spool", "export", "-c", str(file), str(tmp_path / "first.db"))
+    assert "0 samples in" in nothing.output
+    assert "samples stay here" in nothing.output
+    exported = await run("spool", "export", "-c", str(file), str(tmp_path / "second.db"), "--clock-is-right")
+    assert exported.exit_code == 0, exported.output
+    assert "stay here" not in exported.output
+    store = Store(tmp_path / "second.db")
+    batch = store.fetch(since=None, before=None, lane=0, limit=10**6)
+    store.close()
+    assert batch.samples >= 24
+    assert all(abs(time - hands.true() * 1000) < 10_000 for times, _ in batch.columns.values() for time in times)
+    if runs:
+        await server.stop(0.1)
+        await running.stop()
 
 
 async def test_a_stick_that_cannot_be_written_is_said(tmp_path: Path, site: tuple[Path, Path]) -> None:
