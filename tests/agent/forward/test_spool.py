@@ -293,6 +293,19 @@ def test_a_damaged_file_is_set_aside_and_what_can_be_read_is_saved(tmp_path: Pat
     assert "spool damaged, set aside and started anew" in caplog.text
 
 
+@pytest.mark.parametrize("checkpoint", [None, 3600.0])
+@pytest.mark.parametrize("left", [0.5, 0.8, 0.99])
+def test_a_file_that_was_cut_off_keeps_what_lies_before_the_cut(tmp_path: Path, left: float, checkpoint: float | None) -> None:
+    """As a repair of the file system leaves it; SQLite alone reads nothing of it."""
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(40)]
+    with spool(tmp_path) as found:
+        found.append(Row(0, None, moment * 60_000, [(A, 1.0), *((series, 0.5) for series in many)]) for moment in range(400))
+    os.truncate(tmp_path / FILE, round((tmp_path / FILE).stat().st_size * left))
+    with spool(tmp_path, checkpoint=checkpoint) as found:
+        assert 400 * (left - 0.3) < len(times(found)) < 400
+        assert found.trouble is None
+
+
 @pytest.mark.parametrize("what", ["inside a block", "inside a fresh row", "index", "series"])
 def test_damage_that_sqlite_does_not_see_costs_what_it_hit_and_stops_nothing(
     tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
