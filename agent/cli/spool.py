@@ -211,8 +211,11 @@ async def _import(file: Path, settings: RemoteWriteSettings) -> tuple[int, int, 
     store = Store(file)
     client = Client(settings, Path, SystemClock())
     accepted = rejected = 0
+    refused: set[int] = set()
+    """Rows of which nothing was taken: where that is all of FILE, the address may be wrong, and FILE keeps them."""
+    why = ""
     try:
-        while (batch := store.fetch(since=None, before=None, lane=0, limit=client.chunk)).rows:
+        while (batch := store.fetch(since=None, before=None, lane=0, limit=client.chunk, skip=refused)).rows:
             answer = await client.post(batch.columns, {}, describe=())
             if answer.outcome in {Outcome.AGAIN, Outcome.HELD}:
                 return accepted, rejected, answer.detail
@@ -225,9 +228,15 @@ async def _import(file: Path, settings: RemoteWriteSettings) -> tuple[int, int, 
                     return accepted, rejected, str(again)
             accepted += taken
             rejected += batch.samples - taken
-            store.delete(batch.rows)
+            if taken:
+                store.delete(batch.rows)
+            else:
+                refused.update(batch.rows)
+                why = answer.detail
+        if accepted:
+            store.delete(refused)
     finally:
         await client.close()
         store.db.execute("PRAGMA journal_mode = DELETE")
         store.close()
-    return accepted, rejected, ""
+    return accepted, rejected, "" if accepted else why

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 from agent.forward import api, gaps
+from agent.forward.remote.split import FRUITLESS_FIRST
 from agent.forward.samples import Description, Row
 from agent.forward.spool import Spool
 from agent.forward.store import Store
@@ -131,6 +132,49 @@ async def test_a_stick_meets_a_line_that_comes_back(tmp_path: Path) -> None:
 
 async def _refuse(request: web.Request) -> web.StreamResponse:
     return web.Response(status=503)
+
+
+async def test_a_receiver_that_refuses_everything_does_not_empty_the_stick(site: tuple[Path, Path], tmp_path: Path) -> None:
+    """A wrong address, or a Prometheus without a window for late samples."""
+    stick = tmp_path / "stick.db"
+    await run("spool", "export", "-c", str(site[0]), str(stick))
+
+    async def too_old(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=400, text="out of bounds")
+
+    receiver = Strict()
+    async with strict(receiver):
+        receiver.fault = too_old
+        refused = await run("spool", "import", str(stick), "--url", receiver.url)
+        assert refused.exit_code == 1, refused.output
+        assert "out of bounds" in refused.output
+        receiver.fault = None
+        assert "2000 samples accepted, 0 refused" in (await run("spool", "import", str(stick), "--url", receiver.url)).output
+
+
+async def test_what_is_too_old_does_not_keep_the_rest_of_a_stick(tmp_path: Path) -> None:
+    """Prometheus with a window of 30 days: the first days of a stick that travelled for some."""
+    stick, old = tmp_path / "stick.db", Description((("__name__", "old"),), "gauge")
+    store = Store(stick)
+    now = round(time.time() * 1000)
+    store.append(Row(0, None, now - 40 * 24 * HOUR + 1000 * n, [(old, 1.0)]) for n in range(9000))
+    store.append(Row(0, None, now - HOUR + 1000 * n, [(old, 2.0)]) for n in range(100))
+    store.close()
+    refusals = 0
+
+    async def too_old(request: web.Request) -> web.StreamResponse | None:
+        nonlocal refusals
+        refusals += 1
+        return web.Response(status=400, text="out of bounds") if refusals <= FRUITLESS_FIRST + 12 else None
+
+    receiver = Strict()
+    async with strict(receiver):
+        receiver.fault = too_old
+        for said in ("accepted", "0 samples accepted, 0 refused"):
+            imported = await run("spool", "import", str(stick), "--url", receiver.url)
+            assert imported.exit_code == 0, imported.output
+            assert said in imported.output
+    assert receiver.count >= 100
 
 
 async def test_bad_files_are_said(tmp_path: Path, site: tuple[Path, Path]) -> None:
