@@ -29,7 +29,7 @@ SPOOL_PENDING = gauge("commune_agent_spool_pending_samples", "Samples that the p
 SPOOL_OLDEST = gauge("commune_agent_spool_oldest_timestamp_seconds", "Time of the oldest sample that is still to be sent.")
 REMOTE_WRITE_SAMPLES = counter("commune_agent_remote_write_samples_total", "Samples that left the spool, by result.", "result")
 REMOTE_WRITE_RETRIES = counter("commune_agent_remote_write_retries_total", "Requests that had to be sent again.")
-GAP_SECONDS = counter("commune_agent_gap_seconds_total", "Time without data, by reason.", "reason", persisted=True)
+GAP_SECONDS = counter("commune_agent_gap_seconds_total", "Time without data, by reason.", "reason")
 SITE_INFO = info("commune_site_info", "The site's name and the zone where this computer stands.", "name", "zone")
 SITE_OPEN = gauge("commune_site_open", "1 during the centre's service hours.")
 METRICS = (

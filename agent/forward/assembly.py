@@ -82,6 +82,15 @@ class Forward:
         boot = boots.examine(self._machine, self._directory)
         return None if boot is None or boot.previous is boots.Ending.UNKNOWN else boot.previous is boots.Ending.UNCLEAN
 
+    def _saved_until(self) -> float:
+        """The moment (seconds of `Clock.monotonic`) until which no loss of power takes a reading back."""
+        now = self.clock.monotonic()
+        unsaved = self._push.spool.unsaved if self._push is not None else None
+        if unsaved is None:
+            return now
+        base = 0.0 if unsaved.boot is not None else self.clock.wall_base if self.clock.base is None else self.clock.base
+        return min(now, unsaved.time / 1000 - base)
+
     @property
     def spool(self) -> Spool | None:
         """The spool, where there is one."""
@@ -105,7 +114,9 @@ class Forward:
         self._directory, self._routes = directory, routes
         limits = self._settings.core.spool
         note_every = limits.checkpoint if limits.memory_first else 0.0
-        self._ledger = Ledger(directory, self.clock, self._boot, power_lost=self._power_lost, note_every=note_every)
+        self._ledger = Ledger(
+            directory, self.clock, self._boot, power_lost=self._power_lost, saved_until=self._saved_until, note_every=note_every
+        )
         self._ledger.begin()
         self.clock.listen(self._time_learned)
         self._tasks = [spawn(self._tick(), "alive")]
@@ -202,7 +213,14 @@ class Forward:
 
     def _dropped(self, expired: Expired) -> None:
         self._expired += expired.samples
-        self.ledger.lost("expired", expired.first / 1000, expired.last / 1000)
+        self.ledger.lost("expired", expired.first / 1000, expired.last / 1000, boot=expired.boot)
+
+    async def trust_clock(self) -> None:
+        """A person says that this computer's clock is right: where nobody else told the time, it is true from now on."""
+        if self.clock.base is None:
+            self.clock.set_base(self.clock.wall_base, "none")
+            if self.spool is not None:
+                await self.spool.set_boot(self._boot, self.clock.base, self.clock.wall_base)
 
     def _time_learned(self) -> None:
         push = self._push
@@ -220,7 +238,7 @@ class Forward:
             if self.clock.base is None and abs(self.clock.wall_base - noted) > 1.0:
                 noted = self.clock.wall_base  # somebody set the clock: the last one is what the next boot goes on with
                 await push.spool.set_boot(self._boot, None, noted)
-            await push.spool.maintain(self.clock.true())
+            await push.spool.maintain(None if self.clock.base is None else self.clock.true())
             await asyncio.sleep(MAINTAIN_EVERY)
             push.intake.repeat()
 

@@ -6,15 +6,20 @@ on the site's disk until they are too old, for the case that the stick is lost.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from agent.forward import packing
+from agent.forward.database import open_to_read
 from agent.forward.store import SCHEMA, Store
 
 _CARRIED = "carried:"  # eight characters, which `release` leaves out
+MOST = 2**34
+"""Bytes: a length beyond them is damage too."""
 _COLUMNS = "form, lane, boot, carried, first, last, samples, body"
 
 
@@ -27,13 +32,25 @@ def adopt(into: Store, other: Store) -> None:
 def salvage(into: Store, damaged: Path) -> int:
     """Take over what can still be read of a damaged file; how many rows that is."""
     try:
+        _lengthen(damaged)
         other = Store(damaged, check=False)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return 0
     try:
         return rescue(into, other)
     finally:
         other.close()
+
+
+def _lengthen(damaged: Path) -> None:
+    """Give a file that was cut off its length again: SQLite reads nothing of one that is shorter than its header says."""
+    with damaged.open("rb+") as handle:
+        head = handle.read(100)
+        if head.startswith(b"SQLite format 3\0"):
+            pages = int.from_bytes(head[28:32], "big")
+            length = pages * int.from_bytes(head[16:18], "big")
+            if handle.seek(0, os.SEEK_END) < length <= MOST:
+                handle.truncate(length)
 
 
 def rescue(into: Store, damaged: Store) -> int:
@@ -96,13 +113,17 @@ def copy_to(store: Store, path: Path) -> None:
         target.close()
 
 
+def fold(path: Path) -> None:
+    """Move what is in a file's write-ahead log into the file."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+
+
 def copy_from(store: Store, path: Path) -> None:
-    """Take over everything from a file that `copy_to` wrote."""
-    source = sqlite3.connect(path)
-    try:
+    """Take over everything from a file that `copy_to` wrote, also from a disk that cannot be written."""
+    with contextlib.closing(open_to_read(path)) as source:
         source.backup(store.db)
-    finally:
-        source.close()
+    store.check()
     store.db.executescript(SCHEMA)
     store.forget_numbers()
 

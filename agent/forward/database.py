@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -37,3 +39,19 @@ def _told() -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise sqlite3.DatabaseError(error.object.decode(errors="replace")) from None
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A file as it is; also where nothing can be written beside it, as SQLite's log wants.
+
+    Raises:
+        sqlite3.Error: it is not there, or no database.
+    """
+    address = f"file:{urllib.parse.quote(str(path))}?mode=ro"
+    database = sqlite3.connect(address, uri=True, factory=Database)
+    try:
+        database.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        database.close()
+        database = sqlite3.connect(f"{address}&immutable=1", uri=True, factory=Database)
+    return database

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.forward import carry
-from agent.forward.samples import Batch, Expired, Row, Totals
+from agent.forward.samples import Batch, Expired, Moment, Row, Totals
 from agent.forward.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Disks:
         self._boot: tuple[str, float | None, float] | None = None
         self.trouble: str | None = None
         """What is wrong with the disk, None when nothing is."""
+        self.unsaved: Moment | None = None
+        """Since when what waits is in memory alone, though there is a disk; None when nothing is."""
 
     def open(self) -> None:
         """Open the file, or memory in its place."""
@@ -69,16 +71,17 @@ class Disks:
         return [store for store in (self._disk, self._memory) if store is not None]
 
     def _restore(self, path: Path) -> None:
-        """Begin with the last checkpoint."""
+        """Begin with the last checkpoint, or with what can be read of it: the next one takes its place."""
         if self._memory is None or not path.exists():
             return
         try:
-            Store(path).close()
             carry.copy_from(self._memory, path)
         except (sqlite3.Error, OSError) as error:
             self._memory = Store(None)
+            aside = path
             with contextlib.suppress(OSError):
-                self._set_aside(path, error)
+                aside = self._set_aside(path, error)
+            self._salvage(self._memory, aside)
 
     def _open_disk(self, path: Path) -> Store:
         """The file, or a new one with what can be read of it: also damage that only shows in use (`_damage`) counts."""
@@ -92,10 +95,13 @@ class Disks:
                 raise
             aside = self._set_aside(path, error)
         store = Store(path)
+        self._salvage(store, aside)
+        return store
+
+    def _salvage(self, store: Store, aside: Path) -> None:
         rows = carry.salvage(store, aside)
         if rows:
             log.warning("readings saved from the damaged spool", extra={"rows": rows})
-        return store
 
     def _set_aside(self, path: Path, error: Exception) -> Path:
         aside = path.with_suffix(".damaged")
@@ -148,7 +154,7 @@ class Disks:
             if self._memory is not None:
                 carry.adopt(self._disk, self._memory)
                 self._memory.close()
-                self._memory = None
+                self._memory = self.unsaved = None
         except (sqlite3.Error, OSError) as error:
             if self._disk is not None:
                 self._disk.forget_numbers()
@@ -171,6 +177,8 @@ class Disks:
                 return
         if self._memory is not None:
             self._memory.append(rows)
+            if self.unsaved is None and rows and self._path is not None:
+                self.unsaved = Moment(rows[0].boot, rows[0].first)
 
     def fetch(self, *, since: int | None, before: int | None, lane: int, limit: int) -> tuple[Store, Batch] | None:
         """As `Store.fetch`, from the first store that has such rows."""
@@ -195,42 +203,55 @@ class Disks:
             if store is self._disk:
                 self._gone.update(rows)
             self.fail(error)
+            return
+        if store is self._memory and self.unsaved is not None:
+            oldest = store.oldest()
+            if oldest is None:
+                self.unsaved = None
+            elif oldest.boot == self.unsaved.boot:
+                self.unsaved = max(self.unsaved, oldest)
 
-    def maintain(self, now: int, max_age: float) -> list[Expired]:
-        """Compact, trim and checkpoint as due (`now` in milliseconds since 1970); what was dropped at a bound."""
+    def maintain(self, now: int | None, max_age: float) -> list[Expired]:
+        """Compact, trim and checkpoint as due; what was dropped at a bound.
+
+        Args:
+            now: milliseconds since 1970; None while nobody told the time: a wrong clock makes nothing old.
+            max_age: seconds.
+        """
         self.recover()
-        dropped = []
+        dropped: list[Expired] = []
         for store in self.stores:
             limit = self._max_bytes if store is self._disk or self._checkpoint is not None else min(MEMORY_BYTES, self._max_bytes)
             try:
-                while store.compact(now - COMPACT_AFTER):
+                while now is not None and store.compact(now - COMPACT_AFTER):
                     pass
                 if len(store) > MANY_SERIES:
                     store.prune()
-                expired = store.trim(max(limit - HEADROOM, limit // 2), now - round(max_age * 1000))
+                dropped += store.trim(max(limit - HEADROOM, limit // 2), None if now is None else now - round(max_age * 1000))
             except (sqlite3.Error, ValueError) as error:
                 self.fail(error, store)
-                continue
-            if expired is not None:
-                dropped.append(expired)
         if self._checkpoint is not None and time.monotonic() - self._written_at >= self._checkpoint:
-            self._write_checkpoint()
+            self.write_checkpoint()
         return dropped
 
-    def _write_checkpoint(self) -> None:
-        """The whole memory into a new file that then takes the old one's place."""
-        if self._memory is None or self._path is None:
+    def write_checkpoint(self) -> None:
+        """Where flash is spared: the whole memory into a new file that then takes the old one's place."""
+        if self._checkpoint is None or self._memory is None or self._path is None:
             return
         self._written_at = time.monotonic()
         temporary = self._path.with_suffix(".new")
         try:
             temporary.unlink(missing_ok=True)
+            if Path(f"{self._path}-wal").exists():  # of a run that wrote every reading: SQLite would take it for the new file's
+                carry.fold(self._path)
             carry.copy_to(self._memory, temporary)
             make_durable(temporary, self._path)
         except (sqlite3.Error, OSError) as error:
             self.fail(error)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)  # half a file would keep a full disk full
         else:
-            self.trouble = None
+            self.trouble = self.unsaved = None
 
     def set_boot(self, boot: str, base: float | None, wall_base: float) -> None:
         """As `Store.set_boot`, for these stores and those opened later."""
@@ -265,8 +286,7 @@ class Disks:
         """Write what is held in memory, where there is a disk, and close."""
         self._retry_at = 0.0
         self.recover()
-        if self._checkpoint is not None:
-            self._write_checkpoint()
+        self.write_checkpoint()
         for store in self.stores:
             with contextlib.suppress(sqlite3.Error):
                 store.close()

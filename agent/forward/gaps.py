@@ -19,7 +19,8 @@ from sqlite3 import Connection
 
 from agent import selfmon
 from agent.clock import TrueClock
-from agent.forward.keeper import Keeper, open_to_read
+from agent.forward.database import open_to_read
+from agent.forward.keeper import Keeper
 from collectors.model import Observations
 
 FILE = "gaps.db"
@@ -28,12 +29,15 @@ SHORTEST = 1.0
 SHORTEST_SUSPEND = 5.0
 TOGETHER = 600.0
 """Losses for one reason that are less than this many seconds apart are one gap."""
+EARLY = 0.9
+"""Checkpoints of the spool, whose moments are noted, are not to the second."""
 KEPT = 400 * 86400.0
 _ABSENT = "reason IN ('agent_stopped', 'machine_off', 'power_lost', 'suspended') AND begin_boot IS NULL AND end_boot IS NULL"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS gap(
     id INTEGER PRIMARY KEY, begin REAL NOT NULL, begin_boot TEXT, end REAL NOT NULL, end_boot TEXT,
     reason TEXT NOT NULL, detail TEXT NOT NULL, counted REAL NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS total(reason TEXT PRIMARY KEY, seconds REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS alive(id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL);
 """
 
@@ -78,6 +82,8 @@ class Ledger:
         boot: what tells this boot from others.
         suspended: time slept since the boot.
         power_lost: asks the system whether the last boot ended without a shutdown; None where it does not know.
+        saved_until: until when (monotonic) readings are where an end of the process does not reach them: what memory alone holds is
+            lost with it, and belongs to the gap that follows. None: always until now.
         note_every: seconds between notes on the disk that the agent lives, where flash is to be spared.
     """
 
@@ -89,6 +95,7 @@ class Ledger:
         *,
         suspended: Callable[[], float] = suspended_seconds,
         power_lost: Callable[[], bool | None] = lambda: None,
+        saved_until: Callable[[], float] | None = None,
         note_every: float = 0.0,
     ) -> None:
         self._clock = clock
@@ -96,6 +103,7 @@ class Ledger:
         self._suspended = suspended
         self._slept = suspended()
         self._power_lost = power_lost
+        self._saved_until = saved_until or clock.monotonic
         self._note_every = note_every
         self._noted = float("-inf")
         self._kept = Keeper(None if directory is None else directory / FILE, _SCHEMA)
@@ -108,7 +116,6 @@ class Ledger:
         row = db.execute("SELECT note FROM alive").fetchone()
         if row is not None:
             self._explain(db, _Alive(**json.loads(row[0])))
-        db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
         self._alive(db, clean=False)
 
     def _explain(self, db: Connection, last: _Alive) -> None:
@@ -149,27 +156,40 @@ class Ledger:
             )
 
     def _alive(self, db: Connection, *, clean: bool) -> None:
-        note = _Alive(self._boot, self._clock.monotonic(), self._clock.base, self._clock.wall_base, clean)
+        note = _Alive(self._boot, self._saved_until(), self._clock.base, self._clock.wall_base, clean)
         db.execute("INSERT OR REPLACE INTO alive VALUES (1, ?)", (json.dumps(asdict(note)),))
 
     def tick(self) -> None:
         """Every few seconds: note that the agent lives, and notice suspend."""
-        slept, now = self._suspended(), self._clock.monotonic()
-        if slept - self._slept < SHORTEST_SUSPEND and now - self._noted < self._note_every:
+        slept, saved = self._suspended(), self._saved_until()
+        if slept - self._slept < SHORTEST_SUSPEND and 0.0 <= saved - self._noted < self._note_every * EARLY:
             return
         self._kept.write(lambda db: self._tick(db, slept - self._slept))
-        self._slept, self._noted = slept, now
+        self._slept, self._noted = slept, saved
 
     def _tick(self, db: Connection, slept: float) -> None:
         if slept >= SHORTEST_SUSPEND:
             now = self._clock.monotonic()
             _insert(db, now - slept, self._boot, now, self._boot, "suspended", "")
         self._resolve(db)
+        if self._clock.base is not None:  # a wrong clock makes nothing old
+            db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
         self._alive(db, clean=False)
 
-    def lost(self, reason: str, begin: float, end: float, detail: str = "") -> None:
-        """Samples of an interval (seconds since 1970) will never reach the province; callable from any thread."""
-        self._kept.write(lambda db: self._lost(db, reason, begin, end, detail))
+    def lost(self, reason: str, begin: float, end: float, detail: str = "", *, boot: str | None = None) -> None:
+        """Samples of an interval will never reach the province; callable from any thread.
+
+        Args:
+            reason: one of `REASONS`.
+            begin: seconds since 1970, or of the monotonic clock of `boot`, where its true time is not known.
+            end: the same.
+            detail: what the receiver said.
+            boot: see `begin`.
+        """
+        if boot is None:
+            self._kept.write(lambda db: self._lost(db, reason, begin, end, detail))
+        else:
+            self._kept.write(lambda db: self._extend(db, reason, begin, end, detail, boot=boot))
 
     def _lost(self, db: Connection, reason: str, begin: float, end: float, detail: str) -> None:
         self._resolve(db)
@@ -184,17 +204,17 @@ class Ledger:
         if begin < end or not rows:
             self._extend(db, reason, begin, end, detail)
 
-    def _extend(self, db: Connection, reason: str, begin: float, end: float, detail: str) -> None:
+    def _extend(self, db: Connection, reason: str, begin: float, end: float, detail: str, *, boot: str | None = None) -> None:
         """A longer gap where there is one of that reason close by, else a new one."""
         row = db.execute(
-            "SELECT id, begin, end FROM gap AS other WHERE reason = ? AND begin_boot IS NULL AND end_boot IS NULL"  # noqa: S608
+            "SELECT id, begin, end FROM gap AS other WHERE reason = ? AND begin_boot IS ? AND end_boot IS ?"  # noqa: S608
             " AND begin <= ? AND end >= ? AND NOT EXISTS"
             f" (SELECT 1 FROM gap WHERE {_ABSENT} AND begin < MAX(?, other.end) AND end > MIN(?, other.begin))"
             " ORDER BY id DESC LIMIT 1",
-            (reason, end + TOGETHER, begin - TOGETHER, end, begin),
+            (reason, boot, boot, end + TOGETHER, begin - TOGETHER, end, begin),
         ).fetchone()
         if row is None:
-            _insert(db, begin, None, end, None, reason, detail)
+            _insert(db, begin, boot, end, boot, reason, detail)
         else:
             merged = (min(begin, row[1]), max(end, row[2]), row[0])
             db.execute("UPDATE gap SET begin = ?, end = ? WHERE id = ?", merged)
@@ -210,21 +230,23 @@ class Ledger:
         return self._kept.write(found)
 
     def report(self, found: Observations) -> None:
-        """What has come to the ledger since the last report, per reason; the state adds it up and keeps it."""
-        for reason, seconds in self._kept.write(self._grown).items():
-            found.add(selfmon.GAP_SECONDS, seconds, reason)
+        """The seconds of all gaps ever, per reason: kept here, so that no end of the process counts a gap twice or not at all."""
+        for reason, seconds in self._kept.write(self._totals).items():
+            found.set(selfmon.GAP_SECONDS, seconds, reason)
 
-    def _grown(self, db: Connection) -> dict[str, float]:
+    def _totals(self, db: Connection) -> dict[str, float]:
         self._resolve(db)
-        grown = dict.fromkeys(REASONS, 0.0)
         rows = db.execute(
             "SELECT id, reason, end - begin, counted FROM gap"
             " WHERE begin_boot IS NULL AND end_boot IS NULL AND end - begin > counted"
         ).fetchall()
         for number, reason, seconds, counted in rows:
-            grown[reason] = grown.get(reason, 0.0) + seconds - counted
+            db.execute(
+                "INSERT INTO total VALUES (?, ?) ON CONFLICT(reason) DO UPDATE SET seconds = seconds + excluded.seconds",
+                (reason, seconds - counted),
+            )
             db.execute("UPDATE gap SET counted = ? WHERE id = ?", (seconds, number))
-        return grown
+        return dict.fromkeys(REASONS, 0.0) | dict(db.execute("SELECT reason, seconds FROM total").fetchall())
 
     def end(self) -> None:
         """A clean stop."""

@@ -7,12 +7,11 @@ import logging
 import sqlite3
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from agent.forward.database import Database
+from agent.forward.database import Database, open_to_read
 
 log = logging.getLogger(__name__)
 RETRY_DISK = 60.0
@@ -43,7 +42,7 @@ class Keeper:
         )
         try:
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA cache_size = -256")
             database.executescript(self._schema)
         except BaseException:
@@ -108,19 +107,3 @@ class Keeper:
             self._retry_at = 0.0
         self.write(work)
         self._db.close()
-
-
-def open_to_read(path: Path) -> sqlite3.Connection:
-    """A file as it is; also where nothing can be written beside it, as SQLite's log wants.
-
-    Raises:
-        sqlite3.Error: it is not there, or no database.
-    """
-    address = f"file:{urllib.parse.quote(str(path))}?mode=ro"
-    database = sqlite3.connect(address, uri=True, factory=Database)
-    try:
-        database.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
-        database.close()
-        database = sqlite3.connect(f"{address}&immutable=1", uri=True, factory=Database)
-    return database

@@ -35,6 +35,13 @@ class Exemplar(NamedTuple):
     time: int
 
 
+class Moment(NamedTuple):
+    """Milliseconds since 1970, or of `boot`'s monotonic clock while that is unknown."""
+
+    boot: str | None
+    time: int
+
+
 class Row(NamedTuple):
     """Values of one moment. `first` is milliseconds since 1970, or of `boot`'s monotonic clock while that is unknown."""
 
@@ -70,11 +77,12 @@ class Totals(NamedTuple):
 
 
 class Expired(NamedTuple):
-    """What was dropped at a bound: how many samples of which span (milliseconds since 1970)."""
+    """What was dropped at a bound: how many samples of which span (milliseconds, told as those of a `Row`)."""
 
     samples: int
     first: int
     last: int
+    boot: str | None = None
 
 
 def merge(found: dict[int, Column], first: int, columns: dict[int, Column]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -22,11 +22,14 @@ from typing import TypeVar
 
 from agent.forward import carry
 from agent.forward.disks import Disks
-from agent.forward.samples import Batch, Expired, Row, Totals
+from agent.forward.samples import Batch, Expired, Moment, Row, Totals
 from agent.forward.store import Store
 
 log = logging.getLogger(__name__)
 FILE = "spool.db"
+EXPORT = "export-"
+UNTIMED = "untimed"
+"""The note in an export that tells how many samples stayed behind, since their true time is not known."""
 T = TypeVar("T")
 
 
@@ -76,6 +79,10 @@ class Spool:
 
     def _open(self) -> None:
         self._disks.open()
+        if self._directory is not None:
+            for left in self._directory.glob(f"{EXPORT}*"):  # an end in the middle of an export
+                with contextlib.suppress(OSError):
+                    left.unlink()
         with contextlib.suppress(sqlite3.Error):
             self._release(confirmed=False)
         self.totals = self._disks.totals()
@@ -84,6 +91,11 @@ class Spool:
     def trouble(self) -> str | None:
         """What is wrong with the disk, None when nothing is."""
         return self._disks.trouble
+
+    @property
+    def unsaved(self) -> Moment | None:
+        """Since when what waits would be lost with the power; None when nothing would, or nothing was to be saved."""
+        return self._disks.unsaved
 
     def append(self, rows: Iterable[Row]) -> None:
         """Take rows; returns at once, `taken` tells when they are durable."""
@@ -142,15 +154,15 @@ class Spool:
 
         await self.run(work)
 
-    async def maintain(self, now: float) -> Totals:
-        """Compact, trim and checkpoint as due, refresh `totals`; `now` is true time in seconds."""
+    async def maintain(self, now: float | None) -> Totals:
+        """Compact, trim and checkpoint as due, refresh `totals`; `now` is true time in seconds, None while nobody told it."""
         return await self.run(lambda: self._maintain(now))
 
-    def _maintain(self, now: float) -> Totals:
-        dropped = self._disks.maintain(round(now * 1000), self._max_age)
+    def _maintain(self, now: float | None) -> Totals:
+        dropped = self._disks.maintain(None if now is None else round(now * 1000), self._max_age)
         self.totals = self._disks.totals()
         oldest = self.totals.oldest
-        age = 0.0 if oldest is None else now - oldest / 1000
+        age = 0.0 if oldest is None else (math.inf if now is None else now) - oldest / 1000
         if dropped:
             if self._told_bound is None:
                 samples = sum(expired.samples for expired in dropped)
@@ -184,7 +196,7 @@ class Spool:
         await self.run(work)
 
     async def export(self) -> tuple[str, Path]:
-        """Write what waits to a file of its own; its name for `carried`, and where it is (the caller removes it).
+        """Write what waits, as far as its time is known, to a file of its own; its name for `carried`, and where it is (the caller removes it).
 
         Raises:
             OSError, sqlite3.Error: it cannot be written.
@@ -193,7 +205,7 @@ class Spool:
 
     def _export(self) -> tuple[str, Path]:
         name = os.urandom(16).hex()
-        path = (self._directory or Path.cwd()) / f"export-{name}.db"
+        path = (self._directory or Path.cwd()) / f"{EXPORT}{name}.db"
         try:
             with contextlib.closing(Store(path)) as whole:
                 held = self._held
@@ -203,7 +215,9 @@ class Spool:
                 with whole.db:
                     whole.db.execute("DELETE FROM row WHERE carried IS NOT ?", (name,))
                     whole.db.execute("UPDATE row SET carried = NULL")
+                untimed = sum(store.untimed() for store in self._disks.stores)
                 whole.set_note("export", name)
+                whole.set_note(UNTIMED, str(untimed))
                 whole.db.execute("PRAGMA journal_mode = DELETE")
         except BaseException:
             self._release(confirmed=False)
@@ -219,8 +233,13 @@ class Spool:
         """
         if name not in self._exports:
             return False
-        for store in self._disks.stores:
-            await self.run(functools.partial(carry.confirm, store, name))
+
+        def work() -> None:
+            for store in self._disks.stores:
+                carry.confirm(store, name)
+            self._disks.write_checkpoint()
+
+        await self.run(work)
         return True
 
     async def release(self, *, confirmed: bool = True) -> int:
@@ -228,7 +247,10 @@ class Spool:
         return await self.run(lambda: self._release(confirmed=confirmed))
 
     def _release(self, *, confirmed: bool) -> int:
-        return sum(carry.release(store, confirmed=confirmed) for store in self._disks.stores)
+        samples = sum(carry.release(store, confirmed=confirmed) for store in self._disks.stores)
+        if samples:
+            self._disks.write_checkpoint()
+        return samples
 
     def close(self) -> None:
         """Write what is held in memory, where there is a disk, and close."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.forward import packing
 from agent.forward.database import Database
 from agent.forward.packing import Columns
-from agent.forward.samples import Batch, Column, Description, Expired, Row, Totals, in_order, merge
+from agent.forward.samples import Batch, Column, Description, Expired, Moment, Row, Totals, in_order, merge
 
 BLOCK_SAMPLES = 8192
 """Samples of a block, and so of the largest request: some 50 KB, seconds on a thin line."""
@@ -48,14 +48,15 @@ class Store:
             self.db.execute("PRAGMA journal_size_limit = 1048576")
             self.db.execute("PRAGMA cache_size = -512")
             if check:
-                self._check()
+                self.check()
             self.db.executescript(SCHEMA)
             self._load_series(check=check)
         except BaseException:
             self.db.close()
             raise
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `sqlite3.DatabaseError` where the file is damaged."""
         verdict = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             message = f"damaged: {verdict}"
@@ -142,6 +143,11 @@ class Store:
             batch.columns[self.described[number]] = in_order(times, values)
         return batch
 
+    def oldest(self) -> Moment | None:
+        """When the first row of the latest clock is from, None without any."""
+        row = self.db.execute("SELECT boot, first FROM row ORDER BY boot IS NULL, first LIMIT 1").fetchone()
+        return None if row is None else Moment(*row)
+
     def delete(self, rows: Iterable[int]) -> None:
         """Drop rows whose samples the receiver has (or will never take)."""
         with self.db:
@@ -178,26 +184,32 @@ class Store:
             self.db.executemany("DELETE FROM row WHERE id = ?", ids)
         return True
 
-    def trim(self, max_bytes: int, oldest: int) -> Expired | None:
-        """Drop rows that ended before `oldest` (milliseconds since 1970), then the oldest ones until `max_bytes` hold the rest."""
-        samples, first, last = 0, 2**62, -(2**62)
+    def trim(self, max_bytes: int, oldest: int | None) -> list[Expired]:
+        """Drop rows that ended before `oldest` (milliseconds since 1970), then the oldest ones until `max_bytes` hold the rest.
+
+        Returns:
+            What was dropped on the clock of each boot; what was carried by hand is not lost.
+        """
+        dropped: dict[str | None, Expired] = {}
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
             while True:
                 too_big = self.used_bytes() > max_bytes
                 where = "" if too_big else "WHERE last < ? AND boot IS NULL "
                 chunk = self.db.execute(
-                    f"SELECT id, samples, first, last FROM row {where}ORDER BY boot IS NOT NULL, first, id LIMIT 16",  # noqa: S608  constants
-                    () if too_big else (oldest,),
+                    f"SELECT id, boot, carried, samples, first, last FROM row {where}"  # noqa: S608  constants
+                    "ORDER BY boot IS NOT NULL, first, id LIMIT 16",
+                    () if too_big else (-(2**62) if oldest is None else oldest,),
                 ).fetchall()
                 if not chunk:
                     break
                 self.db.executemany("DELETE FROM row WHERE id = ?", ((row[0],) for row in chunk))
-                samples += sum(row[1] for row in chunk)
-                first = min(first, *(row[2] for row in chunk), first)
-                last = max(last, *(row[3] for row in chunk), last)
+                for _, boot, carried, samples, first, last in chunk:
+                    if carried is None:
+                        so_far = dropped.get(boot, Expired(0, first, last, boot))
+                        dropped[boot] = Expired(so_far.samples + samples, min(so_far.first, first), max(so_far.last, last), boot)
             self.db.execute("PRAGMA incremental_vacuum(256)").fetchall()
-        return Expired(samples, first, last) if samples else None
+        return list(dropped.values())
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""
@@ -211,6 +223,10 @@ class Store:
         samples, oldest = self.db.execute("SELECT SUM(samples), MIN(first) FROM row WHERE carried IS NULL").fetchone()
         known = self.db.execute("SELECT MIN(first) FROM row WHERE carried IS NULL AND boot IS NULL").fetchone()[0]
         return Totals(int(samples or 0), known if oldest is not None else None, self.used_bytes())
+
+    def untimed(self) -> int:
+        """How many samples wait for their true time."""
+        return int(self.db.execute("SELECT SUM(samples) FROM row WHERE boot IS NOT NULL").fetchone()[0] or 0)
 
     def __len__(self) -> int:
         """How many series the dictionary holds."""

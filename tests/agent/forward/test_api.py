@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -14,10 +15,13 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 from agent.forward import api, gaps
+from agent.forward.remote.split import FRUITLESS_FIRST
 from agent.forward.samples import Description, Row
 from agent.forward.spool import Spool
+from agent.forward.store import Store
 from agent.httpd import HttpServer
 from agent.statedir import SOCKET_NAME
+from collectors.machine import Machine
 from collectors.wire.units import Duration
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import free_port
@@ -130,6 +134,49 @@ async def _refuse(request: web.Request) -> web.StreamResponse:
     return web.Response(status=503)
 
 
+async def test_a_receiver_that_refuses_everything_does_not_empty_the_stick(site: tuple[Path, Path], tmp_path: Path) -> None:
+    """A wrong address, or a Prometheus without a window for late samples."""
+    stick = tmp_path / "stick.db"
+    await run("spool", "export", "-c", str(site[0]), str(stick))
+
+    async def too_old(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=400, text="out of bounds")
+
+    receiver = Strict()
+    async with strict(receiver):
+        receiver.fault = too_old
+        refused = await run("spool", "import", str(stick), "--url", receiver.url)
+        assert refused.exit_code == 1, refused.output
+        assert "out of bounds" in refused.output
+        receiver.fault = None
+        assert "2000 samples accepted, 0 refused" in (await run("spool", "import", str(stick), "--url", receiver.url)).output
+
+
+async def test_what_is_too_old_does_not_keep_the_rest_of_a_stick(tmp_path: Path) -> None:
+    """Prometheus with a window of 30 days: the first days of a stick that travelled for some."""
+    stick, old = tmp_path / "stick.db", Description((("__name__", "old"),), "gauge")
+    store = Store(stick)
+    now = round(time.time() * 1000)
+    store.append(Row(0, None, now - 40 * 24 * HOUR + 1000 * n, [(old, 1.0)]) for n in range(9000))
+    store.append(Row(0, None, now - HOUR + 1000 * n, [(old, 2.0)]) for n in range(100))
+    store.close()
+    refusals = 0
+
+    async def too_old(request: web.Request) -> web.StreamResponse | None:
+        nonlocal refusals
+        refusals += 1
+        return web.Response(status=400, text="out of bounds") if refusals <= FRUITLESS_FIRST + 12 else None
+
+    receiver = Strict()
+    async with strict(receiver):
+        receiver.fault = too_old
+        for said in ("accepted", "0 samples accepted, 0 refused"):
+            imported = await run("spool", "import", str(stick), "--url", receiver.url)
+            assert imported.exit_code == 0, imported.output
+            assert said in imported.output
+    assert receiver.count >= 100
+
+
 async def test_bad_files_are_said(tmp_path: Path, site: tuple[Path, Path]) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8" * 999)
     wrong = await run("spool", "import", str(tmp_path / "photo.jpg"), "--url", "http://127.0.0.1:1/")
@@ -139,6 +186,89 @@ async def test_bad_files_are_said(tmp_path: Path, site: tuple[Path, Path]) -> No
     assert nowhere.exit_code == 2
     assert "everything stays in the spool" in nowhere.output
     assert "2000 samples" in (await run("spool", "export", "-c", str(site[0]), str(tmp_path / "stick.db"))).output
+
+
+async def test_an_export_takes_no_other_files_place(tmp_path: Path, site: tuple[Path, Path]) -> None:
+    """The second stick of the day, the same name: the samples of the first are neither on the line nor anywhere else any more."""
+    file, _ = site
+    stick = tmp_path / "stick.db"
+    await run("spool", "export", "-c", str(file), str(stick))
+    before = stick.read_bytes()
+    for language, said in (("en", "exists already"), ("vi", "đã có sẵn")):
+        again = await run("spool", "export", "-c", str(file), str(stick), "--lang", language)
+        assert again.exit_code == 2
+        assert said in again.output
+    assert stick.read_bytes() == before
+    assert not (tmp_path / "stick.db.part").exists()
+
+
+async def test_a_file_that_is_no_export_is_not_an_empty_one_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "pulled.db").write_bytes(b"")
+    with sqlite3.connect(tmp_path / "other.db") as database:
+        database.execute("CREATE TABLE guest(name)")
+    database.close()
+    for name in ("pulled.db", "other.db"):
+        before = (tmp_path / name).read_bytes()
+        wrong = await run("spool", "import", str(tmp_path / name), "--url", "http://127.0.0.1:1/")
+        assert wrong.exit_code == 2
+        assert "no file of agent spool export" in wrong.output
+        assert (tmp_path / name).read_bytes() == before
+
+
+async def test_a_damaged_stick_is_said_and_its_samples_come_by_the_line(tmp_path: Path, site: tuple[Path, Path]) -> None:
+    stick = tmp_path / "stick.db"
+    await run("spool", "export", "-c", str(site[0]), str(stick))
+    whole = stick.read_bytes()
+    with sqlite3.connect(stick) as database:
+        database.execute("UPDATE row SET body = x'00112233' WHERE id = 400")
+    database.close()
+    async with strict() as receiver:
+        for _ in range(2):
+            flipped = await run("spool", "import", str(stick), "--url", receiver.url)
+            assert flipped.exit_code == 2, flipped.output
+            assert "agent spool release" in flipped.output
+            stick.write_bytes(whole[: len(whole) // 2])
+    assert "2000 samples wait for the line again" in (await run("spool", "release", "-c", str(site[0]))).output
+
+
+async def test_a_name_without_a_password_is_said(tmp_path: Path) -> None:
+    (tmp_path / "stick.db").touch()
+    result = await run("spool", "import", str(tmp_path / "stick.db"), "--url", "http://127.0.0.1:1/", "--username", "x")
+    assert result.exit_code == 2
+    assert "--password-file" in result.output
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_a_site_that_nobody_told_the_time_has_its_stick_too(tmp_path: Path, runs: bool) -> None:  # noqa: FBT001
+    """No line, no time server, no gateway that knows it: there a stick is needed most."""
+    state, file = tmp_path / "state", tmp_path / "agent.yaml"
+    state.mkdir()
+    file.write_text(f"state_dir: {state}\n")
+    machine = Machine()
+    hands = Hands(machine.clock.wall(), monotonic=machine.clock.monotonic(), runs=True)
+    running = SiteUnderTest(state, f"http://127.0.0.1:{free_port()}/", hands, known=False)
+    await running.start()
+    running.read()
+    server = HttpServer()
+    api.add_routes(server, running.forward, local=True)
+    await server.listen_locally(state / SOCKET_NAME)
+    if not runs:
+        await server.stop(0.1)
+        await running.stop()
+    nothing = await run("spool", "export", "-c", str(file), str(tmp_path / "first.db"))
+    assert "0 samples in" in nothing.output
+    assert "samples stay here" in nothing.output
+    exported = await run("spool", "export", "-c", str(file), str(tmp_path / "second.db"), "--clock-is-right")
+    assert exported.exit_code == 0, exported.output
+    assert "stay here" not in exported.output
+    store = Store(tmp_path / "second.db")
+    batch = store.fetch(since=None, before=None, lane=0, limit=10**6)
+    store.close()
+    assert batch.samples >= 24
+    assert all(abs(time - hands.true() * 1000) < 10_000 for times, _ in batch.columns.values() for time in times)
+    if runs:
+        await server.stop(0.1)
+        await running.stop()
 
 
 async def test_a_stick_that_cannot_be_written_is_said(tmp_path: Path, site: tuple[Path, Path]) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import os
 import random
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import ClientSession, web
 
 from agent.forward import store
+from agent.forward.gaps import Ledger
 from agent.forward.remote import client, writer
+from agent.settings import SpoolSettings
+from collectors.wire.units import Duration
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import Server, free_port, prometheus, victoria_metrics
 
@@ -172,3 +178,38 @@ def _compare(server: Server, expected: dict[tuple[str, str], list[tuple[int, flo
         assert [time for time, _ in found[key]] == [time for time, _ in samples], f"{key}: {len(found[key])} of {len(samples)}"
         for (_, got), (_, sent) in zip(found[key], samples, strict=True):
             assert math.isclose(got, sent, rel_tol=1e-12), key  # VictoriaMetrics keeps 15 digits
+
+
+async def test_readings_that_memory_alone_held_are_part_of_the_gap(tmp_path: Path) -> None:
+    """Flash is spared, the line is down, and the power fails: the gap begins with what no checkpoint had."""
+    hands, url, state = Hands(), f"http://127.0.0.1:{free_port()}/", tmp_path / "state"
+    state.mkdir()
+    plain = settings(url, state)
+    flash = msgspec.structs.replace(plain.core, spool=SpoolSettings(memory_first=True, checkpoint=Duration(600.0)))
+    running = SiteUnderTest(state, url, hands, configured=dataclasses.replace(plain, core=flash))
+    await running.start()
+    spool = running.forward.spool
+    assert spool is not None
+
+    async def gap_after_a_power_cut(name: str) -> float:
+        await spool.run(lambda: None)
+        running.forward.ledger.tick()
+        left = shutil.copytree(state, tmp_path / name)
+        later = Ledger(left, running.forward.clock, "another boot")
+        later.begin()
+        (gap,) = later.gaps()
+        later.end()
+        return gap.begin - hands.start
+
+    running.read()
+    hands.advance(590)
+    running.read()
+    assert await gap_after_a_power_cut("before") == pytest.approx(0.0, abs=0.01)
+    spool._disks._written_at -= 601
+    await spool.maintain(hands.true())
+    hands.advance(60)
+    running.read()
+    hands.advance(300)
+    running.read()
+    assert await gap_after_a_power_cut("after") == pytest.approx(650.0, abs=0.01)
+    await running.stop()

@@ -36,7 +36,7 @@ def ledger(directory: Path, hands: Hands, boot: str = "boot-1", *, known: bool =
 def told(book: Ledger) -> dict[str, float]:
     found = Observations()
     book.report(found)
-    assert all(item.metric is selfmon.GAP_SECONDS and item.add for item in found.items)
+    assert all(item.metric is selfmon.GAP_SECONDS and not item.add for item in found.items)
     return {item.labels[0]: float(item.value) for item in found.items}  # type: ignore[arg-type]
 
 
@@ -58,8 +58,17 @@ def test_a_stopped_agent(tmp_path: Path, clean: bool) -> None:  # noqa: FBT001
     second = ledger(tmp_path, hands)
     assert second.gaps() == [Gap(1_700_000_000.0, 1_700_000_300.0, "agent_stopped")]
     assert told(second)["agent_stopped"] == 300
-    assert told(second)["agent_stopped"] == 0, "counted once"
+    assert told(second)["agent_stopped"] == 300, "counted once"
     second.end()
+
+
+def test_a_counted_gap_is_there_after_kill_9_at_once(tmp_path: Path) -> None:
+    """A machine whose power fails again seconds after it came back."""
+    hands = Hands(1_700_000_000.0)
+    ledger(tmp_path, hands).tick()
+    for killed in range(1, 4):
+        hands.advance(300)
+        assert told(ledger(tmp_path, hands))["agent_stopped"] == 300 * killed
 
 
 @pytest.mark.parametrize(
@@ -158,9 +167,37 @@ def test_losses_close_together_are_one_gap_and_grow(tmp_path: Path) -> None:
         (1600.0, 1700.0, "expired"),
         (9000.0, 9100.0, "refused"),
     ]
-    assert told(book) == {**dict.fromkeys(gaps.REASONS, 0.0), "refused": 300.0, "expired": 100.0}
+    assert told(book) == {**dict.fromkeys(gaps.REASONS, 0.0), "refused": 800.0, "expired": 100.0}
     assert [gap.begin for gap in book.gaps(since=5000.0)] == [9000.0]
     book.end()
+
+
+def test_what_was_dropped_before_the_time_was_known_is_a_gap_at_the_right_time(tmp_path: Path) -> None:
+    hands = Hands(1_700_000_000.0, monotonic=900.0, offset=3 * 365 * 86400.0)
+    book = ledger(tmp_path, hands, known=False)
+    book.lost("expired", 100.0, 200.0, boot="boot-1")
+    book.lost("expired", 200.0, 250.0, boot="boot-1")
+    assert told(book)["expired"] == 0
+    book._clock.set_base(hands.true() - hands.monotonic(), "ntp")
+    assert book.gaps() == [Gap(1_700_000_000.0 - 800, 1_700_000_000.0 - 650, "expired")]
+    assert told(book)["expired"] == 150
+    book.end()
+
+
+def test_a_clock_that_is_years_ahead_forgets_no_gap(tmp_path: Path) -> None:
+    first = ledger(tmp_path, Hands(1_700_000_000.0))
+    first.lost("refused", 1_699_990_000.0, 1_699_993_600.0)
+    first.end()
+    ahead = Hands(1_700_030_000.0, monotonic=20.0, offset=3 * 365 * 86400.0)
+    second = ledger(tmp_path, ahead, "boot-2", known=False)
+    second.tick()
+    second._clock.set_base(ahead.true() - ahead.monotonic(), "ntp")
+    second.tick()
+    assert [(gap.reason, gap.begin) for gap in second.gaps()] == [("refused", 1_699_990_000.0), ("machine_off", 1_700_000_000.0)]
+    ahead.advance(gaps.KEPT + 1)
+    second.tick()
+    assert second.gaps() == []
+    second.end()
 
 
 def test_no_second_has_two_reasons(tmp_path: Path) -> None:

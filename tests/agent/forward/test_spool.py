@@ -226,6 +226,45 @@ def test_the_age_bound_drops_what_is_older(tmp_path: Path) -> None:
         assert [(expired.samples, expired.first, expired.last) for expired in dropped] == [(4, 0, HOUR)]
 
 
+def test_a_clock_that_nobody_confirmed_makes_nothing_old(tmp_path: Path) -> None:
+    dropped: list[Expired] = []
+    with spool(tmp_path, max_age=3600.0, expired=dropped.append) as found:
+        found.append([row(0), row(HOUR)])
+        found.flush().result()
+        asyncio.run(found.maintain(None))
+        assert times(found) == [0, HOUR]
+        assert not dropped
+
+
+def test_what_is_dropped_before_the_time_is_known_keeps_its_own_clock(tmp_path: Path) -> None:
+    """Beside a sample of 2023 the monotonic times of the present boot would make a gap of half a century."""
+    dropped: list[Expired] = []
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(500)]
+    with spool(tmp_path, max_bytes=2**20, expired=dropped.append) as found:
+        asyncio.run(found.set_boot("boot-2", None, 0.0))
+        found.append([row(1_700_000_000_000)])
+        found.append(Row(0, "boot-2", 1000 * moment, [(series, 1.0) for series in many]) for moment in range(5, 405))
+        found.flush().result()
+        asyncio.run(found.maintain(None))
+    known, unknown = dropped
+    assert known == Expired(2, 1_700_000_000_000, 1_700_000_000_000)
+    assert (unknown.boot, unknown.first) == ("boot-2", 5000)
+    assert unknown.last < 405_000
+
+
+def test_what_was_carried_by_hand_does_not_expire(tmp_path: Path) -> None:
+    dropped: list[Expired] = []
+    with spool(tmp_path, max_age=3600.0, expired=dropped.append) as found:
+        found.append([row(0)])
+        name, _ = asyncio.run(found.export())
+        asyncio.run(found.carried(name))
+        found.append([row(HOUR)])
+        found.flush().result()
+        asyncio.run(found.maintain(3 * 3600.0))
+        assert asyncio.run(found.release()) == 0, "it was too old to be kept for the case that the stick is lost"
+    assert dropped == [Expired(2, HOUR, HOUR)]
+
+
 def test_a_damaged_file_is_set_aside_and_what_can_be_read_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with spool(tmp_path) as found:
         for number in range(400):
@@ -252,6 +291,19 @@ def test_a_damaged_file_is_set_aside_and_what_can_be_read_is_saved(tmp_path: Pat
         assert 10**9 in times(found)
     assert (tmp_path / "spool.damaged").exists()
     assert "spool damaged, set aside and started anew" in caplog.text
+
+
+@pytest.mark.parametrize("checkpoint", [None, 3600.0])
+@pytest.mark.parametrize("left", [0.5, 0.8, 0.99])
+def test_a_file_that_was_cut_off_keeps_what_lies_before_the_cut(tmp_path: Path, left: float, checkpoint: float | None) -> None:
+    """As a repair of the file system leaves it; SQLite alone reads nothing of it."""
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(40)]
+    with spool(tmp_path) as found:
+        found.append(Row(0, None, moment * 60_000, [(A, 1.0), *((series, 0.5) for series in many)]) for moment in range(400))
+    os.truncate(tmp_path / FILE, round((tmp_path / FILE).stat().st_size * left))
+    with spool(tmp_path, checkpoint=checkpoint) as found:
+        assert 400 * (left - 0.3) < len(times(found)) < 400
+        assert found.trouble is None
 
 
 @pytest.mark.parametrize("what", ["inside a block", "inside a fresh row", "index", "series"])
@@ -420,6 +472,136 @@ def test_memory_first_writes_only_at_checkpoints_and_at_the_end(tmp_path: Path) 
         assert times(found) == [1, 2]
     with spool(tmp_path) as found:
         assert times(found) == [1, 2]
+
+
+def test_what_would_be_lost_with_the_power_is_known(tmp_path: Path) -> None:
+    with spool(None) as found:
+        found.append([row(1)])
+        found.flush().result()
+        assert found.unsaved is None, "nothing was to be saved"
+    with spool(tmp_path, checkpoint=600.0) as found:
+        found.append([row(1000), row(2000), row(3000)])
+        found.flush().result()
+        assert found.unsaved == (None, 1000)
+        parcel = asyncio.run(found.fetch(limit=2))
+        assert parcel is not None
+        asyncio.run(found.delivered(parcel))
+        assert found.unsaved == (None, 2000), "the province has the first"
+        found._disks._written_at -= 601
+        asyncio.run(found.maintain(4.0))
+        assert found.unsaved is None
+        found.append([row(4000)])
+        found.flush().result()
+        assert found.unsaved == (None, 4000)
+    with spool(tmp_path) as found:
+        found.append([row(5000)])
+        found.flush().result()
+        assert found.unsaved is None
+        found._disks.fail(sqlite3.OperationalError("database or disk is full"))
+        found.append([row(6000, boot="boot-1")])
+        found.flush().result()
+        assert found.unsaved == ("boot-1", 6000)
+        found._disks._retry_at = 0.0
+        found.append([row(7000)])
+        found.flush().result()
+        assert found.unsaved is None
+
+
+def test_a_damaged_checkpoint_costs_what_was_hit(tmp_path: Path) -> None:
+    many = [Description((("__name__", f"m{number}"),), "gauge") for number in range(40)]
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        found.append(Row(0, None, moment * 60_000, [(A, 1.0), *((series, 0.5) for series in many)]) for moment in range(400))
+    data = bytearray((tmp_path / FILE).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = os.urandom(4096)
+    (tmp_path / FILE).write_bytes(data)
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        assert 200 < len(times(found)) < 400
+    assert (tmp_path / "spool.damaged").exists()
+
+
+def test_a_checkpoint_is_read_from_a_disk_that_cannot_be_written_and_not_overwritten_by_less(tmp_path: Path) -> None:
+    """A router's flash that was remounted read-only after errors, and is repaired while the agent runs."""
+    folder = tmp_path / "flash"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with spool(folder, checkpoint=3600.0) as found:
+            found.append([row(1), row(2)])
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        with spool(folder, checkpoint=3600.0) as found:
+            assert times(found) == [1, 2]
+            subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+            found.append([row(3)])
+        with spool(folder, checkpoint=3600.0) as found:
+            assert times(found) == [1, 2, 3]
+        assert not (folder / "spool.damaged").exists()
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def test_a_log_left_by_a_run_that_wrote_every_reading_is_not_taken_for_the_checkpoints(tmp_path: Path) -> None:
+    """`memory_first` is switched on after a power cut."""
+    state = tmp_path / "state"
+    with spool(tmp_path) as found:
+        found.append([row(1), row(2)])
+        found.flush().result()
+        state.mkdir()
+        for suffix in ("", "-wal"):
+            (state / f"{FILE}{suffix}").write_bytes((tmp_path / f"{FILE}{suffix}").read_bytes())
+    with spool(state, checkpoint=3600.0) as found:
+        assert times(found) == [1, 2]
+        parcel = asyncio.run(found.fetch(limit=2))
+        assert parcel is not None
+        asyncio.run(found.delivered(parcel))
+    assert not (state / f"{FILE}-wal").exists()
+    with spool(state, checkpoint=3600.0) as found:
+        assert times(found) == [2]
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_no_half_of_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "flash"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with spool(folder, checkpoint=3600.0) as found:
+            found.append(row(moment) for moment in range(20_000))
+        assert list(folder.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def test_a_router_that_exported_does_not_send_it_after_a_power_cut(tmp_path: Path) -> None:
+    """What memory alone knows is gone with the power: that a stick carries these rows must not be among it."""
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        found.append([row(1), row(2)])
+    with spool(tmp_path, checkpoint=3600.0) as found:
+        name, _ = asyncio.run(found.export())
+        assert asyncio.run(found.carried(name))
+        with spool(_as_left(tmp_path, "exported"), checkpoint=3600.0) as later:
+            assert times(later) == []
+        asyncio.run(found.release())
+        with spool(_as_left(tmp_path, "released"), checkpoint=3600.0) as later:
+            assert times(later) == [1, 2]
+
+
+def _as_left(folder: Path, name: str) -> Path:
+    """What a power cut would leave of a folder now."""
+    copy = folder / name
+    copy.mkdir()
+    (copy / FILE).write_bytes((folder / FILE).read_bytes())
+    return copy
+
+
+def test_an_export_cut_short_leaves_no_copy_of_the_spool(tmp_path: Path) -> None:
+    with spool(tmp_path) as found:
+        found.append([row(1)])
+        _, path = asyncio.run(found.export())
+        assert path.exists()
+    with spool(tmp_path) as found:
+        assert not path.exists()
+        assert times(found) == [1]
 
 
 def test_what_is_exported_is_withheld_only_when_the_file_is_safe(tmp_path: Path) -> None:
