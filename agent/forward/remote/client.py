@@ -24,7 +24,7 @@ from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encode
 from agent.forward.remote.ways import CONNECT_WITHIN, Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
-from agent.forward.tls import authorization, client_context, judge_of_dates
+from agent.forward.tls import authorization, client_context, judge_of_dates, secret
 from agent.http_client import HttpClient
 from agent.settings import RemoteWriteSettings
 from collectors.machine import Clock
@@ -196,8 +196,7 @@ class Client:
         if settings.bearer_token is not None:
             return {"Authorization": f"Bearer {settings.bearer_token!s}"}
         if settings.bearer_token_file is not None:
-            token = self._file(settings.bearer_token_file).read_text(encoding="utf-8")
-            return {"Authorization": f"Bearer {token.strip()}"}
+            return {"Authorization": f"Bearer {secret(self._file(settings.bearer_token_file))}"}
         return {}
 
     async def _renew(self) -> None:

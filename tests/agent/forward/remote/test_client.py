@@ -84,7 +84,7 @@ async def test_passwords_and_tokens_are_read_anew(tmp_path: Path) -> None:
         basic = client(receiver.url, tmp_path, basic_auth=BasicAuth(username="u", password_file="secret"))
         bearer = client(receiver.url, tmp_path, bearer_token_file="secret")
         for word in ("one", "two"):
-            (tmp_path / "secret").write_text(f"{word}\n")
+            (tmp_path / "secret").write_bytes(b"\xef\xbb\xbf" * (word == "two") + f"{word}\r\n".encode())  # Notepad's way
             await basic.post(ONE, {}, describe=())
             await bearer.post(ONE, {}, describe=())
         (tmp_path / "secret").unlink()
