@@ -181,7 +181,7 @@ class Client:
             if isinstance(error, OSError):
                 self._ways.failed()
             return Answer(Outcome.AGAIN, detail=_say(error))
-        answer = judge(reply.status, dict(reply.head.fields), reply.text)
+        answer = judge(reply.status, dict(reply.head.fields), reply.text, self.version)
         answer.received, answer.date = self._clock.monotonic(), reply.head.get("date")
         answer.sent = answer.received - reply.seconds
         return answer
@@ -227,15 +227,15 @@ _WHOLE = re.compile("[0-9]{1,18}")
 _OTHER_VERSION = "the receiver does not know this version of remote write"
 
 
-def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
+def judge(status: int, headers: Mapping[str, str], text: str, version: str = "2.0") -> Answer:
     """What a status, its headers and the first of its text mean (remote write 2.0, "Required partial write response headers").
 
     Names of `headers` are in lower case. `accepted` is -1 for a success that does not say how much was written.
     """
     written = headers.get(WRITTEN, "")
     count = int(written) if _WHOLE.fullmatch(written) else -1
-    if count < 0 and any(name in headers for name in OTHERS_WRITTEN):
-        count = 0  # it speaks 2.0, and what it does not name it has not written
+    if count < 0 and version == "2.0" and any(name in headers for name in OTHERS_WRITTEN):
+        count = 0  # what it does not name it has not written; of an answer to 1.0 that must not be assumed
     detail = f"HTTP {status}: {' '.join(text.split())[:DETAIL]}".rstrip(": ")
     if 200 <= status < 300:
         return Answer(Outcome.TAKEN, count, detail)

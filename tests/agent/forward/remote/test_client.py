@@ -233,6 +233,11 @@ def test_prometheus_2_42_says_500_of_samples_that_it_will_never_take() -> None:
     assert judge(500, {}, "compaction failed\n").outcome is Outcome.AGAIN
 
 
+def test_what_is_not_counted_in_an_answer_to_1_0_may_be_written_all_the_same() -> None:
+    assert judge(204, {"x-prometheus-remote-write-histograms-written": "0"}, "", "1.0").accepted == -1
+    assert judge(200, {WRITTEN: "7"}, "", "1.0").accepted == 7
+
+
 def test_retry_after_may_be_a_date() -> None:
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
     answer = judge(503, {"retry-after": email.utils.format_datetime(moment, usegmt=True)}, "")
