@@ -30,8 +30,8 @@ KEEP = 300.0
 """Seconds for which an idle connection is used again."""
 BODY_LIMIT = 2**26
 CLOSE_WITHIN = 0.3
-TRY_EACH = 4.0
-"""Seconds for an address while there are others to try."""
+TRY_EACH = 1.5
+"""Seconds for an address while there are others to try: one repetition by TCP, and well within the time for a line (`ways.py`)."""
 LAST_TRY = 60.0
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[str, int], Awaitable[socket.socket]]

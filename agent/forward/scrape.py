@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
-import re
 import ssl
 import time
 import urllib.parse
@@ -43,8 +41,10 @@ LAST_SCRAPE = 0.4
 REDIRECTS = 10
 _JUST_AFTER = 0.001
 _REDIRECTED = frozenset({301, 302, 303, 307, 308})
-_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+AT_A_TIME = 500
+"""Samples of a page that are read before others of the agent get their turn."""
+_TIMES = 2.0**53
+"""Seconds on either side of 1970 that a receiver can hold in milliseconds; what a target says may be any number."""
 
 
 class ScrapeError(Exception):
@@ -60,16 +60,20 @@ class Target:
         self._clock = clock
         self._intake = intake
         address = urllib.parse.urlsplit(settings.url)
-        self.instance = f"{address.hostname}:{address.port or (443 if address.scheme == 'https' else 80)}"
-        own = {"job": settings.job, "instance": self.instance, **settings.labels}
+        host = f"[{address.hostname}]" if ":" in (address.hostname or "") else address.hostname
+        self.instance = f"{host}:{address.port or (443 if address.scheme == 'https' else 80)}"
+        labels = {name: value for name, value in settings.labels.items() if value}
+        own = {"job": settings.job, "instance": self.instance, **labels}
         self._external = {**external_labels(core), **own}
         self._own = own
         self._seen: dict[Description, float] = {}
+        self._own_series: dict[Description, float] = {}
         self._created: dict[Description, int] = {}
         self._exemplars: dict[Description, tuple[ExemplarOf, float]] = {}
         self._last = float("-inf")
+        self._scraped = 0
         self._told = False
-        self._http = HttpClient()
+        self._http = HttpClient(environ={})  # exporters stand in the site: no proxy, which Prometheus asks for none either
         self._trust: tuple[tuple[object, ...], ssl.SSLContext | None] = ((), None)
 
     async def run(self) -> None:
@@ -92,14 +96,13 @@ class Target:
         moment = max(self._clock.monotonic(), self._last + _JUST_AFTER)
         begin = time.perf_counter()
         found: dict[Description, float] = {}
-        scraped = 0
+        self._scraped = 0
         try:
             async with asyncio.timeout(self._settings.timeout):
-                samples = parse(*await self._get())
-            found, scraped = self._take(samples, moment)
+                found = await self._take(parse(*await self._get()), moment)
             up = 1.0
             self._told = False
-        except (OSError, ValueError, LookupError, zlib.error, ScrapeError) as error:  # LookupError: the parser, of nonsense
+        except (OSError, ValueError, zlib.error, ScrapeError) as error:
             if last:
                 return
             up = 0.0
@@ -108,17 +111,17 @@ class Target:
                 facts = {"job": self._settings.job, "url": _bare(self._settings.url)}
                 log.warning("not scraped", extra={**facts, "error": str(error) or type(error).__name__})
         new = sum(description not in self._seen for description in found)
-        gone = [description for description in self._seen if description not in found]
         report = {
             "up": up,
             "scrape_duration_seconds": time.perf_counter() - begin,
-            "scrape_samples_scraped": float(scraped),
-            "scrape_samples_post_metric_relabeling": float(scraped),
+            "scrape_samples_scraped": float(self._scraped),
+            "scrape_samples_post_metric_relabeling": float(self._scraped),
             "scrape_series_added": float(new),
         }
-        own = [(describe(name, {}, self._external, type="gauge"), value) for name, value in report.items()]
-        self._intake.put(WAITS, moment, [*found.items(), *own, *((description, STALE) for description in gone)])
-        self._seen, self._last = found, moment
+        gone = dict.fromkeys((description for description in self._seen if description not in found), STALE)
+        own = {describe(name, {}, self._external, type="gauge"): value for name, value in report.items()}
+        self._intake.put(WAITS, moment, list((gone | found | own).items()))  # a page may say `up` too: ours counts
+        self._seen, self._own_series, self._last = found, own, moment
 
     async def _get(self) -> tuple[str, str]:
         """The page and its content type; redirects are followed, with the password only to the same place."""
@@ -151,7 +154,7 @@ class Target:
             raise ScrapeError(message)
         body = reply.body
         if reply.head.get("content-encoding") == "gzip" and not reply.cut:
-            body = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(body, limit + 1)
+            body = _unpack(body, limit + 1)
         if reply.cut or len(body) > limit:
             message = f"more than {limit} bytes (max_bytes)"
             raise ScrapeError(message)
@@ -173,30 +176,30 @@ class Target:
         """Close the connection."""
         await self._http.close()
 
-    def _take(self, samples: Iterable[Sample], moment: float) -> tuple[dict[Description, float], int]:
-        """Series with their values, and of how many samples they came: a series that is told twice counts twice."""
+    async def _take(self, samples: Iterable[Sample], moment: float) -> dict[Description, float]:
+        """Series with their values; a series that is told twice counts twice, and has its first value, as Prometheus has it."""
         found: dict[Description, float] = {}
-        count = 0
-        self._created, self._exemplars = {}, {}
+        created: dict[Description, int] = {}
+        exemplars: dict[Description, tuple[ExemplarOf, float]] = {}
         for sample in samples:
-            count += 1
-            if not _NAME.fullmatch(sample.name) or not all(map(_LABEL.fullmatch, sample.labels)):
-                message = f"not a name that every receiver takes: {sample.name!r} {sorted(sample.labels)}"
-                raise ScrapeError(message)
+            self._scraped += 1
+            if self._scraped % AT_A_TIME == 0:
+                await asyncio.sleep(0)
             labels = self._exported(sample.labels)
             metadata = {"type": sample.type, "family": sample.family, "help": sample.help, "unit": sample.unit}
             description = describe(sample.name, labels, self._external, **metadata)
-            if description in found:  # the first counts, as Prometheus has it
+            if description in found:
                 continue
             found[description] = sample.value
-            if sample.created is not None and math.isfinite(sample.created):
-                self._created[description] = round(sample.created * 1000)
+            if sample.created is not None and (start := _milliseconds(sample.created)) is not None:
+                created[description] = start
             if sample.exemplar is not None:
-                self._exemplars[description] = (sample.exemplar, moment)
+                exemplars[description] = (sample.exemplar, moment)
             if len(found) > self._settings.max_series:
                 message = f"more than {self._settings.max_series} series (max_series)"
                 raise ScrapeError(message)
-        return found, count
+        self._created, self._exemplars = created, exemplars
+        return found
 
     def _exported(self, labels: dict[str, str]) -> dict[str, str]:
         """The target's labels beside its `job`, `instance` and configured ones, which keep their names."""
@@ -218,8 +221,8 @@ class Target:
         found = {}
         for series, ((labels, value, told), moment) in self._exemplars.items():
             scraped = round(self._clock.true_at(moment) * 1000)
-            when = scraped if told is None else round(told * 1000)
-            found[series] = scraped, Exemplar(tuple(sorted(labels.items())), value, when)
+            when = None if told is None else _milliseconds(told)
+            found[series] = scraped, Exemplar(tuple(sorted(labels.items())), value, scraped if when is None else when)
         return found
 
     @property
@@ -229,9 +232,8 @@ class Target:
 
     def end(self) -> None:
         """The markers of a target that is scraped no more."""
-        if self._seen:
-            now = max(self._clock.monotonic(), self._last + _JUST_AFTER)
-            self._intake.put(WAITS, now, [(description, STALE) for description in self._seen])
+        now = max(self._clock.monotonic(), self._last + _JUST_AFTER)
+        self._intake.put(WAITS, now, [(description, STALE) for description in self._seen | self._own_series])
 
 
 class Scraper:
@@ -278,6 +280,28 @@ class Scraper:
                 if target.identity not in kept:
                     target.end()
         await asyncio.gather(*(target.close() for target in self._targets))
+
+
+def _milliseconds(seconds: float) -> int | None:
+    """A time that a target says, None where it is none."""
+    return round(seconds * 1000) if abs(seconds) < _TIMES else None
+
+
+def _unpack(packed: bytes, limit: int) -> bytes:
+    """The first `limit` octets of what gzip packed, of all its members.
+
+    Raises:
+        ScrapeError: the end of it is missing.
+        zlib.error: it is damaged.
+    """
+    found = b""
+    while packed and len(found) < limit:
+        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        found += member.decompress(packed, limit - len(found))
+        if not member.eof and len(found) < limit:
+            raise ScrapeError("the compressed page is incomplete")
+        packed = member.unused_data
+    return found
 
 
 def _bare(url: str) -> str:

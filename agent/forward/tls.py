@@ -65,8 +65,18 @@ def authorization(auth: BasicAuth, file: Callable[[str], Path]) -> dict[str, str
     Raises:
         OSError: the file cannot be read.
     """
-    password = str(auth.password) if auth.password is not None else file(auth.password_file or "").read_text(encoding="utf-8")
-    return {"Authorization": basic(auth.username, password.strip() if auth.password is None else password)}
+    password = str(auth.password) if auth.password is not None else secret(file(auth.password_file or ""))
+    return {"Authorization": basic(auth.username, password)}
+
+
+def secret(path: Path) -> str:
+    """A file's one line, without what editors put around it: the end of the line, and Notepad's byte order mark.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no UTF-8.
+    """
+    return path.read_text(encoding="utf-8-sig").strip()
 
 
 def _dated_by(now: Now) -> type[ssl.SSLObject]:

@@ -40,15 +40,20 @@ def credentials(url: urllib.parse.SplitResult) -> str | None:
     return basic(urllib.parse.unquote(url.username), urllib.parse.unquote(url.password or ""))
 
 
-def is_excepted(host: str, exceptions: str) -> bool:
-    """Whether `no_proxy` names a host: itself, a domain above it, a network that holds it, or `*`; loopback always."""
+def is_excepted(host: str, exceptions: str, port: int | None = None) -> bool:
+    """Whether `no_proxy` names a host: itself, a domain above it, a network that holds it, or `*`; loopback always.
+
+    An entry may end with a port (`host:8080`, `[2001:db8::1]:8080`), and is then meant for that one alone.
+    """
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         address = None
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
-    for entry in exceptions.lower().replace(",", " ").split():
+    entries = exceptions.lower().replace(",", " ").split()
+    entries += [entry.removesuffix(f":{port}") for entry in entries if entry.endswith(f":{port}")]
+    for entry in (entry.strip("[]") for entry in entries):
         domain = entry.removeprefix("*").lstrip(".")
         if entry == "*" or (domain and (host == domain or host.endswith(f".{domain}"))):
             return True
@@ -66,7 +71,8 @@ def proxy_for(url: urllib.parse.SplitResult, environ: Mapping[str, str]) -> Prox
     Raises:
         ValueError: the environment names a proxy of a kind that is not known; the message does not show it.
     """
-    if is_excepted(url.hostname or "", environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if is_excepted(url.hostname or "", environ.get("no_proxy") or environ.get("NO_PROXY") or "", port):
         return None
     names = (f"{url.scheme}_proxy", f"{url.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environ.get(name)), None)

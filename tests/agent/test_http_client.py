@@ -15,6 +15,7 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.forward.remote.ways import CONNECT_WITHIN
 from agent.http_client import HttpClient, by_unix_socket, connect, reach
 from agent.tasks import spawn
 from collectors.probe.proxy import ProxyError
@@ -205,6 +206,25 @@ async def test_an_address_that_refuses_leaves_the_others() -> None:
         (await reach((closed, open_), "metrics.example")).close()
         with pytest.raises(OSError, match=r"metrics\.example.*refused"):
             await reach((closed,), "metrics.example")
+
+
+async def test_an_address_that_is_silent_leaves_time_for_the_others() -> None:
+    """Where there are several lines, one gets few seconds; a dead first address must not use them up on each."""
+    server, idle = Server(OK), [socket.socket() for _ in range(4)]
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # nobody accepts: when its queue is full, the kernel answers no more
+        for one in idle:
+            one.setblocking(False)  # noqa: FBT003
+            one.connect_ex(full.getsockname())
+        async with server.running():
+            silent, open_ = (Endpoint(socket.AF_INET, ("127.0.0.1", port)) for port in (full.getsockname()[1], server.port))
+            async with asyncio.timeout(CONNECT_WITHIN):
+                channel = await reach((silent, open_), "metrics.example")
+            assert channel.getpeername()[1] == server.port
+            channel.close()
+    for one in idle:
+        one.close()
 
 
 async def test_a_name_without_an_address_is_told() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import enum
+import re
 import ssl
 import time
 from collections.abc import Collection, Mapping
@@ -23,7 +24,7 @@ from agent.forward.remote.messages import HEADERS, NO_EXEMPLARS, Columns, Encode
 from agent.forward.remote.ways import CONNECT_WITHIN, Ways
 from agent.forward.samples import Description, Exemplar
 from agent.forward.store import BLOCK_SAMPLES
-from agent.forward.tls import authorization, client_context, judge_of_dates
+from agent.forward.tls import authorization, client_context, judge_of_dates, secret
 from agent.http_client import HttpClient
 from agent.settings import RemoteWriteSettings
 from collectors.machine import Clock
@@ -142,10 +143,10 @@ class Client:
                 if self.version == "2.0":
                     return Answer(Outcome.HELD, detail=f"{_OTHER_VERSION}: it does not say what it has written")
                 answer.accepted = samples
-            if taken > SLOW:
-                self.chunk = max(SMALLEST_CHUNK, self.chunk // 2)
-            elif taken < FAST:
+            if taken < FAST:
                 self.chunk = min(BLOCK_SAMPLES, self.chunk * 2)
+        if taken > SLOW and answer.outcome in {Outcome.TAKEN, Outcome.AGAIN}:  # what did not arrive in time must get smaller too
+            self.chunk = max(SMALLEST_CHUNK, self.chunk // 2)
         answer.accepted = min(answer.accepted, samples)
         return answer
 
@@ -180,7 +181,7 @@ class Client:
             if isinstance(error, OSError):
                 self._ways.failed()
             return Answer(Outcome.AGAIN, detail=_say(error))
-        answer = judge(reply.status, dict(reply.head.fields), reply.text)
+        answer = judge(reply.status, dict(reply.head.fields), reply.text, self.version)
         answer.received, answer.date = self._clock.monotonic(), reply.head.get("date")
         answer.sent = answer.received - reply.seconds
         return answer
@@ -195,8 +196,7 @@ class Client:
         if settings.bearer_token is not None:
             return {"Authorization": f"Bearer {settings.bearer_token!s}"}
         if settings.bearer_token_file is not None:
-            token = self._file(settings.bearer_token_file).read_text(encoding="utf-8")
-            return {"Authorization": f"Bearer {token.strip()}"}
+            return {"Authorization": f"Bearer {secret(self._file(settings.bearer_token_file))}"}
         return {}
 
     async def _renew(self) -> None:
@@ -223,24 +223,25 @@ _AGENT = f"commune-agent/{__version__}"
 _SAMPLE_FAULTS = ("too old sample", "out of order sample", "out of bounds", "duplicate sample for timestamp")
 """Prometheus 2.39 to 2.47 says these with a status of 500, for ever: no retry ever succeeds."""
 _VERSION = "X-Prometheus-Remote-Write-Version"
+_WHOLE = re.compile("[0-9]{1,18}")
 _OTHER_VERSION = "the receiver does not know this version of remote write"
 
 
-def judge(status: int, headers: Mapping[str, str], text: str) -> Answer:
+def judge(status: int, headers: Mapping[str, str], text: str, version: str = "2.0") -> Answer:
     """What a status, its headers and the first of its text mean (remote write 2.0, "Required partial write response headers").
 
     Names of `headers` are in lower case. `accepted` is -1 for a success that does not say how much was written.
     """
     written = headers.get(WRITTEN, "")
-    count = int(written) if written.isascii() and written.isdigit() else -1
-    if count < 0 and any(name in headers for name in OTHERS_WRITTEN):
-        count = 0  # it speaks 2.0, and what it does not name it has not written
+    count = int(written) if _WHOLE.fullmatch(written) else -1
+    if count < 0 and version == "2.0" and any(name in headers for name in OTHERS_WRITTEN):
+        count = 0  # what it does not name it has not written; of an answer to 1.0 that must not be assumed
     detail = f"HTTP {status}: {' '.join(text.split())[:DETAIL]}".rstrip(": ")
     if 200 <= status < 300:
         return Answer(Outcome.TAKEN, count, detail)
     if status >= 500 and any(words in text for words in _SAMPLE_FAULTS):
         return Answer(Outcome.REFUSED, 0, detail)
-    if status == 429 or status >= 500:
+    if status in {408, 429} or status >= 500:
         return Answer(Outcome.AGAIN, 0, detail, _retry_after(headers.get("retry-after"), headers.get("date")))
     if status == 415:
         return Answer(Outcome.HELD, 0, f"{_OTHER_VERSION}: {detail}")
@@ -253,7 +254,7 @@ def _retry_after(value: str | None, date: str | None) -> float | None:
     """Seconds from a Retry-After header (RFC 9110 section 10.2.3): a number, or a date by the clock of the receiver's `Date`."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if _WHOLE.fullmatch(value):
         return min(float(value), LONGEST_RETRY_AFTER)
     moment, now = _moment(value), _moment(date)
     if moment is None:

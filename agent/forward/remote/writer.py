@@ -22,7 +22,7 @@ from agent.clock import TrueClock
 from agent.forward.gaps import Ledger
 from agent.forward.intake import WAITS, Intake
 from agent.forward.remote.client import AgainError, Answer, Client, Outcome
-from agent.forward.remote.split import Columns, Splitter
+from agent.forward.remote.split import Columns, Splitter, halves, samples_of
 from agent.forward.samples import Description, Exemplar
 from agent.forward.spool import Parcel, Spool
 from agent.settings import RemoteWriteSettings
@@ -239,19 +239,30 @@ class RemoteWriter:
         raise AgainError("the time is not known yet", wait=TIME_WAIT, counts=0)
 
     async def _send(self, parcel: Parcel, *, late: bool = False) -> None:
-        batch = parcel.batch
-        answer = await self._post(batch.columns)
+        pieces = [parcel.batch.columns]
+        while pieces:
+            columns = pieces.pop()
+            if samples_of(columns) > 2 * self._client.chunk:  # a block of the spool, on a line that is too thin for it
+                older, newer = halves(columns, by_time=True)
+                pieces += [newer, older]
+            else:
+                await self._send_columns(columns, late=late)
+        await self._spool.delivered(parcel)
+
+    async def _send_columns(self, columns: Columns, *, late: bool) -> None:
+        samples = samples_of(columns)
+        answer = await self._post(columns)
         accepted = answer.accepted
         if answer.outcome is Outcome.REFUSED:
             if not self._proven:
                 self._proven = True  # next time it is searched; until then the address itself may be wrong
                 raise AgainError("refused: " + answer.detail, wait=UNPROVEN_WAIT)
-            split = await self._splitter.search(batch.columns, answer.detail, in_order=self._strict)
+            split = await self._splitter.search(columns, answer.detail, in_order=self._strict)
             accepted = split.accepted
             await self._tell_refused(split.rejected, split.span, split.detail, late=late)
-        elif answer.accepted < batch.samples:
-            times = [time for column, _ in batch.columns.values() for time in (column[0], column[-1])]
-            await self._tell_refused(batch.samples - accepted, (min(times), max(times)), answer.detail, late=late)
+        elif accepted < samples:
+            times = [time for column, _ in columns.values() for time in (column[0], column[-1])]
+            await self._tell_refused(samples - accepted, (min(times), max(times)), answer.detail, late=late)
         self.counts.accepted += accepted
         self._proven = self._proven or accepted > 0
         self._failures = 0
@@ -259,7 +270,6 @@ class RemoteWriter:
             self._told = None
             totals = await self._spool.maintain(self._clock.true())
             log.info("province reached", extra={"pending": totals.samples})
-        await self._spool.delivered(parcel)
 
     async def _tell_refused(self, samples: int, span: tuple[int, int], why: str, *, late: bool) -> None:
         self.counts.rejected += samples

@@ -72,7 +72,9 @@ class BadLine:
                 return web.Response()
             answer = web.StreamResponse(status=response.status, headers={"Content-Length": str(len(text))})
             if fate == "loris":
-                for _ in range(8):
+                for octet in b"HTTP/1.1":
+                    assert request.transport is not None
+                    request.transport.write(bytes([octet]))
                     await asyncio.sleep(0.2)
                 _cut(request)
                 return web.Response()

@@ -52,7 +52,17 @@ def test_what_is_no_http_proxy_is_told_without_its_secret(value: str) -> None:
         ("localhost", "", True),
         ("::1", "", True),
         ("portal.gov.vn", "", False),
+        ("portal.gov.vn", "gov.vn:443", True),
+        ("portal.gov.vn", "portal.gov.vn:8443", False),
+        ("10.1.2.3", "10.1.2.3:443", True),
+        ("2001:db8::1", "[2001:db8::1]:443", True),
+        ("2001:db8::1", "[2001:db8::1]:8443", False),
+        ("2001:db8::443", "2001:db8::443", True),
     ],
 )
 def test_exceptions(host: str, exceptions: str, excepted: bool) -> None:  # noqa: FBT001
-    assert is_excepted(host, exceptions) is excepted
+    assert is_excepted(host, exceptions, 443) is excepted
+    here = f"[{host}]" if ":" in host else host
+    assert (
+        proxy_for(urllib.parse.urlsplit(f"https://{here}/"), {"https_proxy": "p:1", "no_proxy": exceptions}) is None
+    ) is excepted

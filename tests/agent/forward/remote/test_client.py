@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import email.utils
 import ssl
@@ -16,6 +17,7 @@ from agent.forward.samples import Description
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
 from collectors.machine import SystemClock
 from collectors.site import InvalidError, Secret
+from collectors.wire.units import Duration
 from tests.receivers.servers import free_port
 from tests.receivers.strict import Strict, strict
 
@@ -82,7 +84,7 @@ async def test_passwords_and_tokens_are_read_anew(tmp_path: Path) -> None:
         basic = client(receiver.url, tmp_path, basic_auth=BasicAuth(username="u", password_file="secret"))
         bearer = client(receiver.url, tmp_path, bearer_token_file="secret")
         for word in ("one", "two"):
-            (tmp_path / "secret").write_text(f"{word}\n")
+            (tmp_path / "secret").write_bytes(b"\xef\xbb\xbf" * (word == "two") + f"{word}\r\n".encode())  # Notepad's way
             await basic.post(ONE, {}, describe=())
             await bearer.post(ONE, {}, describe=())
         (tmp_path / "secret").unlink()
@@ -182,6 +184,7 @@ WRITTEN = "x-prometheus-remote-write-samples-written"
         (200, {WRITTEN: "7"}, Outcome.TAKEN, 7, None),
         (204, {}, Outcome.TAKEN, -1, None),
         (204, {WRITTEN: "many"}, Outcome.TAKEN, -1, None),
+        (204, {WRITTEN: "9" * 5000}, Outcome.TAKEN, -1, None),
         (204, {"x-prometheus-remote-write-histograms-written": "0"}, Outcome.TAKEN, 0, None),
         (400, {}, Outcome.REFUSED, 0, None),
         (400, {WRITTEN: "3"}, Outcome.TAKEN, 3, None),
@@ -194,6 +197,8 @@ WRITTEN = "x-prometheus-remote-write-samples-written"
         (429, {"retry-after": "17"}, Outcome.AGAIN, 0, 17.0),
         (429, {"retry-after": "99999"}, Outcome.AGAIN, 0, 600.0),
         (503, {"retry-after": "soon"}, Outcome.AGAIN, 0, None),
+        (503, {"retry-after": "\xb2"}, Outcome.AGAIN, 0, None),
+        (408, {}, Outcome.AGAIN, 0, None),
         (500, {}, Outcome.AGAIN, 0, None),
     ],
 )
@@ -202,9 +207,35 @@ def test_answers(status: int, headers: dict[str, str], outcome: Outcome, accepte
     assert (answer.outcome, answer.accepted, answer.wait) == (outcome, accepted, wait)
 
 
+async def test_a_request_that_does_not_arrive_in_time_gets_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is too thin for a full request would else never carry anything."""
+    monkeypatch.setattr("agent.forward.remote.client.SLOW", 0.1)
+
+    async def slow(_: web.Request) -> None:
+        await asyncio.sleep(wait)
+
+    wait = 10.0
+    async with strict(Strict(fault=slow)) as receiver:
+        sender = client(receiver.url, timeout=Duration(0.2))
+        full = sender.chunk
+        for _ in range(2):
+            assert (await sender.post(ONE, {}, describe=())).outcome is Outcome.AGAIN
+        assert sender.chunk == full // 4
+        wait = 0.0
+        for _ in range(3):
+            await sender.post(ONE, {}, describe=())
+        assert sender.chunk == full
+        await sender.close()
+
+
 def test_prometheus_2_42_says_500_of_samples_that_it_will_never_take() -> None:
     assert judge(500, {}, "too old sample\n").outcome is Outcome.REFUSED
     assert judge(500, {}, "compaction failed\n").outcome is Outcome.AGAIN
+
+
+def test_what_is_not_counted_in_an_answer_to_1_0_may_be_written_all_the_same() -> None:
+    assert judge(204, {"x-prometheus-remote-write-histograms-written": "0"}, "", "1.0").accepted == -1
+    assert judge(200, {WRITTEN: "7"}, "", "1.0").accepted == 7
 
 
 def test_retry_after_may_be_a_date() -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from agent.forward.intake import WAITS
+from agent.forward.remote import client, writer
 from agent.forward.remote.writer import RemoteWriter
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import prometheus
@@ -279,6 +280,39 @@ async def test_live_data_goes_before_the_backlog(tmp_path: Path) -> None:
 
 async def _down(request: web.Request) -> web.Response:
     return web.Response(status=503)
+
+
+async def test_a_block_that_the_line_is_too_thin_for_goes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is larger than the line carries within the timeout would else be sent for ever and never arrive."""
+    monkeypatch.setattr(client, "SLOW", 0.4)
+    monkeypatch.setattr(client, "FAST", 0.1)
+    monkeypatch.setattr(writer, "BACKOFF", 0.05)
+    hands = Hands(time.time() - 5 * 3600)
+
+    async def thin(request: web.Request) -> None:
+        await asyncio.sleep(int(request.headers.get("Content-Length", 0)) / 10_000)  # octets a second
+
+    async with strict(Strict(fault=thin)) as receiver:
+        site = SiteUnderTest(tmp_path, receiver.url, hands, configured=settings(receiver.url, tmp_path, timeout=1.0))
+        (await _started(site))._due.batch = float("inf")
+        for _ in range(400):
+            site.read()
+            hands.advance(45.0)
+        spool = site.forward.spool
+        assert spool is not None
+        pending = (await spool.maintain(hands.true())).samples
+        hands.runs = True
+        _now(site)
+        await until(lambda: spool.totals.samples == 0, 30)
+        await site.stop()
+    assert pending == 400 * 24
+    assert receiver.complaints == []
+    assert [len({moment for moment, _ in samples}) >= 400 for samples in receiver.samples.values()] == [True] * 24
+
+
+async def _started(site: SiteUnderTest) -> RemoteWriter:
+    await site.start()
+    return await _pushed(site)
 
 
 async def test_prometheus_without_a_window_is_noticed_and_then_gets_everything_in_order(
