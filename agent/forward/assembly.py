@@ -218,7 +218,7 @@ class Forward:
             if self.clock.base is None and abs(self.clock.wall_base - noted) > 1.0:
                 noted = self.clock.wall_base  # somebody set the clock: the last one is what the next boot goes on with
                 await push.spool.set_boot(self._boot, None, noted)
-            await push.spool.maintain(self.clock.true())
+            await push.spool.maintain(0.0 if self.clock.base is None else self.clock.true())  # a wrong clock makes nothing old
             await asyncio.sleep(MAINTAIN_EVERY)
             push.intake.repeat()
 

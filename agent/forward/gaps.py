@@ -108,7 +108,6 @@ class Ledger:
         row = db.execute("SELECT note FROM alive").fetchone()
         if row is not None:
             self._explain(db, _Alive(**json.loads(row[0])))
-        db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
         self._alive(db, clean=False)
 
     def _explain(self, db: Connection, last: _Alive) -> None:
@@ -165,6 +164,8 @@ class Ledger:
             now = self._clock.monotonic()
             _insert(db, now - slept, self._boot, now, self._boot, "suspended", "")
         self._resolve(db)
+        if self._clock.base is not None:
+            db.execute("DELETE FROM gap WHERE end_boot IS NULL AND end < ?", (self._clock.true() - KEPT,))
         self._alive(db, clean=False)
 
     def lost(self, reason: str, begin: float, end: float, detail: str = "") -> None:

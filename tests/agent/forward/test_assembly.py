@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, web
 
+from agent import clock as clocks
 from agent.forward import store
 from agent.forward.remote import client, writer
 from tests.agent.site import Hands, SiteUnderTest, settings
@@ -172,3 +173,23 @@ def _compare(server: Server, expected: dict[tuple[str, str], list[tuple[int, flo
         assert [time for time, _ in found[key]] == [time for time, _ in samples], f"{key}: {len(found[key])} of {len(samples)}"
         for (_, got), (_, sent) in zip(found[key], samples, strict=True):
             assert math.isclose(got, sent, rel_tol=1e-12), key  # VictoriaMetrics keeps 15 digits
+
+
+async def test_a_backlog_outlives_a_boot_years_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power fails while the line is down, and with a dead battery the PC comes back in another year."""
+    hands = Hands()
+    url = f"http://127.0.0.1:{free_port()}/"
+    before = SiteUnderTest(tmp_path, url, hands)
+    await before.start()
+    before.read()
+    await before.stop()
+    monkeypatch.setattr(clocks, "boot_id", lambda _: "the next")
+    after = SiteUnderTest(tmp_path, url, Hands(hands.true() + 3600, offset=3 * 365 * 86400.0, monotonic=50.0), known=False)
+    await after.start()
+    await asyncio.sleep(0.2)
+    assert after.forward.spool is not None
+    kept = (await after.forward.spool.maintain(0.0)).samples
+    expired = [gap for gap in after.forward.ledger.gaps() if gap.reason == "expired"]
+    await after.stop()
+    assert kept == 2 * 3 * 8 + 24, "readings, the last words and their markers"
+    assert expired == []
