@@ -226,6 +226,8 @@ class RemoteWriter:
     async def _learn_time(self) -> bool:
         """Before anything is sent, hear the time from the receiver if nobody else told it; True when samples may go."""
         answered = await self._client.hear_time(self._clock)
+        if answered:
+            self._clock.trust_gateways()
         if self._clock.base is not None:
             await asyncio.sleep(0)  # the spool corrects its rows first: its thread is asked before this task asks it
             return True
