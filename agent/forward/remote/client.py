@@ -142,10 +142,10 @@ class Client:
                 if self.version == "2.0":
                     return Answer(Outcome.HELD, detail=f"{_OTHER_VERSION}: it does not say what it has written")
                 answer.accepted = samples
-            if taken > SLOW:
-                self.chunk = max(SMALLEST_CHUNK, self.chunk // 2)
-            elif taken < FAST:
+            if taken < FAST:
                 self.chunk = min(BLOCK_SAMPLES, self.chunk * 2)
+        if taken > SLOW:  # also where it took longer than anybody waits: the same again would never arrive
+            self.chunk = max(SMALLEST_CHUNK, self.chunk // 2)
         answer.accepted = min(answer.accepted, samples)
         return answer
 

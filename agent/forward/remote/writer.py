@@ -22,7 +22,7 @@ from agent.clock import TrueClock
 from agent.forward.gaps import Ledger
 from agent.forward.intake import WAITS, Intake
 from agent.forward.remote.client import AgainError, Answer, Client, Outcome
-from agent.forward.remote.split import Columns, Splitter
+from agent.forward.remote.split import Columns, Splitter, pieces, samples_of
 from agent.forward.samples import Description, Exemplar
 from agent.forward.spool import Parcel, Spool
 from agent.settings import RemoteWriteSettings
@@ -100,6 +100,9 @@ class RemoteWriter:
         self._first = [min(wait, settings.interval) for wait in FIRST_BATCHES]
         self._due = _Due(asyncio.get_running_loop().time() + self._first.pop(0))
         self._backlog_at = 0.0
+        self._late: Parcel | None = None
+        self._late_pieces: list[Columns] = []
+        """What is left to send of `_late`, the newest first: live data goes between."""
         self._failures = 0
         self._described: dict[Description, float] = {}
         self._proven = False
@@ -107,6 +110,8 @@ class RemoteWriter:
         self._told_refused = float("-inf")
         self._untold = 0
         self._strict = False
+        self._noted_strict: str | None = None
+        """When that was noted before the start, in seconds since 1970: told apart from long ago once the time is known."""
         self._dateless_since: float | None = None
         self.counts = Counts()
         self.scraper: Scraper | None = None
@@ -121,22 +126,25 @@ class RemoteWriter:
     async def run(self) -> None:
         """Send until cancelled."""
         with contextlib.suppress(sqlite3.Error):
-            noted = await self._spool.note(STRICT)
-            self._strict = noted is not None and self._clock.true() - float(noted) < STRICT_FOR
+            self._noted_strict = await self._spool.note(STRICT)
         while True:
             try:
                 busy = await self._step()
             except AgainError as again:
-                self._spool.let_go()
+                self._let_go()
                 await self._pause(again)
                 continue
             except Exception:
                 log.exception("sending failed")
-                self._spool.let_go()
+                self._let_go()
                 await self._pause(AgainError("a mistake of the agent's own"))
                 continue
             if not busy:
                 await self._sleep()
+
+    def _let_go(self) -> None:
+        self._spool.let_go()
+        self._late_pieces.clear()
 
     async def _sleep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -177,6 +185,9 @@ class RemoteWriter:
             return False
         if self._clock.base is None and not await self._learn_time():
             return False
+        if self._noted_strict is not None:
+            self._strict = self._clock.true() - float(self._noted_strict) < STRICT_FOR
+            self._noted_strict = None
         if now >= self._due.batch:
             self._intake.repeat(min(30.0, self._settings.interval / 2))
             self._plan_batch(now)
@@ -199,20 +210,29 @@ class RemoteWriter:
                 await self._spool.maintain(self._clock.true())
             return not self._strict
         try:
-            await self._send(parcel)
+            for piece in reversed(pieces(parcel.batch.columns, self._client.chunk)):
+                await self._send(piece)
+            await self._spool.delivered(parcel)
         finally:
             self.wake(lane)  # there may be more, and what could not be sent is still due
         return True
 
     async def _send_backlog(self) -> bool:
+        """Send a piece of the oldest rows; one that a thin line carries in seconds, since live data waits meanwhile."""
         rate = self._settings.backlog_samples_per_second
         now = asyncio.get_running_loop().time()
-        parcel = await self._spool.fetch(before=self._live_since(), limit=min(self._client.chunk, rate), hold=True)
-        if parcel is not None:
-            await self._send(parcel, late=True)
-            self._backlog_at = max(self._backlog_at, now) + parcel.batch.samples / rate
+        most = min(self._client.chunk, rate)
+        if not self._late_pieces:
+            self._late = await self._spool.fetch(before=self._live_since(), limit=most, hold=True)
+            self._late_pieces = [] if self._late is None else pieces(self._late.batch.columns, self._client.chunk)
+        busy = bool(self._late_pieces)
+        if busy:
+            await self._send(self._late_pieces[-1], late=True)
+            self._backlog_at = max(self._backlog_at, now) + samples_of(self._late_pieces.pop()) / rate
+        if busy and self._late is not None and not self._late_pieces:
+            await self._spool.delivered(self._late)
         await self._spool.maintain(self._clock.true())
-        return parcel is not None
+        return busy
 
     def _plan_batch(self, now: float) -> None:
         """The next batch: twice soon after the start, then on a grid of true time that is this agent's own."""
@@ -240,20 +260,19 @@ class RemoteWriter:
             return True
         raise AgainError("the time is not known yet", wait=TIME_WAIT, counts=0)
 
-    async def _send(self, parcel: Parcel, *, late: bool = False) -> None:
-        batch = parcel.batch
-        answer = await self._post(batch.columns)
+    async def _send(self, columns: Columns, *, late: bool = False) -> None:
+        answer = await self._post(columns)
         accepted = answer.accepted
         if answer.outcome is Outcome.REFUSED:
             if not self._proven:
                 self._proven = True  # next time it is searched; until then the address itself may be wrong
                 raise AgainError("refused: " + answer.detail, wait=UNPROVEN_WAIT)
-            split = await self._splitter.search(batch.columns, answer.detail, in_order=self._strict)
+            split = await self._splitter.search(columns, answer.detail, in_order=self._strict)
             accepted = split.accepted
             await self._tell_refused(split.rejected, split.span, split.detail, late=late)
-        elif answer.accepted < batch.samples:
-            times = [time for column, _ in batch.columns.values() for time in (column[0], column[-1])]
-            await self._tell_refused(batch.samples - accepted, (min(times), max(times)), answer.detail, late=late)
+        elif answer.accepted < (samples := samples_of(columns)):
+            times = [time for column, _ in columns.values() for time in (column[0], column[-1])]
+            await self._tell_refused(samples - accepted, (min(times), max(times)), answer.detail, late=late)
         self.counts.accepted += accepted
         self._proven = self._proven or accepted > 0
         self._failures = 0
@@ -261,7 +280,6 @@ class RemoteWriter:
             self._told = None
             totals = await self._spool.maintain(self._clock.true())
             log.info("province reached", extra={"pending": totals.samples})
-        await self._spool.delivered(parcel)
 
     async def _tell_refused(self, samples: int, span: tuple[int, int], why: str, *, late: bool) -> None:
         self.counts.rejected += samples

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.forward.remote.client import AgainError, Answer, Outcome
-from agent.forward.remote.split import Columns, Splitter, halves, samples_of
+from agent.forward.remote.split import Columns, Splitter, halves, pieces, samples_of
 from agent.forward.samples import Description
 
 
@@ -100,3 +100,13 @@ def test_halves_hold_everything_once(whole: dict[int, list[int]], by_time: bool)
     assert sorted(pairs, key=repr) == sorted(
         ((one, time) for one, (times, _) in given_columns.items() for time in times), key=repr
     )
+
+
+def test_pieces_are_the_samples_newest_part_first_and_none_too_large() -> None:
+    found = pieces(columns(7, 100), 64)
+    assert max(map(samples_of, found)) <= 64
+    assert sum(map(samples_of, found)) == 700
+    firsts = [min(times[0] for times, _ in piece.values()) for piece in found]
+    assert firsts == sorted(firsts, reverse=True)
+    assert pieces(columns(3, 1), 1)[-1] == {series(0): ([0], [0.0])}
+    assert pieces(columns(7, 100), 700) == [columns(7, 100)]

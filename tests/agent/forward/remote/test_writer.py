@@ -11,7 +11,11 @@ import pytest
 from aiohttp import web
 
 from agent.forward.intake import WAITS
+from agent.forward.remote import client, writer
 from agent.forward.remote.writer import RemoteWriter
+from agent.forward.samples import Description, Row
+from agent.forward.store import Store
+from collectors.wire.units import Duration
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import prometheus
 from tests.receivers.strict import STALE_BITS, Strict, bits, strict, until
@@ -281,8 +285,9 @@ async def _down(request: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
+@pytest.mark.parametrize("ahead", [0.0, 3 * 365 * 86400.0], ids=["right", "years ahead"])
 async def test_prometheus_without_a_window_is_noticed_and_then_gets_everything_in_order(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ahead: float
 ) -> None:
     hands = Hands(time.time() - 3000)
     async with prometheus(out_of_order=None) as server:
@@ -306,14 +311,16 @@ async def test_prometheus_without_a_window_is_noticed_and_then_gets_everything_i
         assert writer.counts.accepted + writer.counts.rejected == 24 * 30
         assert writer.counts.rejected > 0
         assert [gap.reason for gap in site.forward.ledger.gaps()] == ["refused"]
-        # The next outage loses nothing: the receiver's ways are remembered, also over a restart.
+        # The next outage loses nothing: the receiver's ways are remembered, also over a restart with the computer's clock set wrong.
         await site.stop()
-        hands.runs = False
-        again = SiteUnderTest(tmp_path, server.url, hands)
+        hands.runs, hands.offset = False, ahead
+        again = SiteUnderTest(tmp_path, server.url, hands, known=False)
         for _ in range(15):
             hands.advance(61)
             if again.forward._push is None:
                 await again.start()
+                await asyncio.sleep(0.2)
+                again.forward.clock.set_base(hands.true() - hands.monotonic(), "ntp")
             again.read()
         _now(again)
         second = await _pushed(again)
@@ -350,3 +357,37 @@ async def test_samples_beyond_the_window_are_refused_and_the_rest_arrives(tmp_pa
         assert counts.accepted / 24 >= 176 - counts.rejected / 24
         await late.stop()
         await early.stop()
+
+
+async def test_a_backlog_passes_a_line_too_thin_for_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of more than 6 KB is not through before the timeout; live data comes between the pieces of a block."""
+    monkeypatch.setattr(client, "SLOW", 0.1)
+    monkeypatch.setattr(writer, "BACKOFF_MAX", 0.1)
+    hands = Hands(runs=True)
+    series = [Description((("__name__", "old"), ("n", str(number))), "gauge", "old", "An old one.") for number in range(50)]
+    store = Store(tmp_path / "spool.db")
+    begin = round((hands.true() - 86400) * 1000)
+    for minute in range(160):
+        values = [(one, float(number * minute * 7919 % 10007)) for number, one in enumerate(series)]
+        store.append([Row(0, None, begin + minute * 60_000, values)])
+    assert store.compact(2**62)
+    store.close()
+
+    async def thin(request: web.Request) -> web.StreamResponse | None:
+        through = (request.content_length or 0) < 6000
+        await asyncio.sleep(0.2 if through else 3.0)
+        return None if through else web.Response(status=503)
+
+    async with strict(Strict(fault=thin)) as receiver:
+        site = SiteUnderTest(tmp_path, receiver.url, hands, configured=settings(receiver.url, tmp_path, timeout=Duration(1.0)))
+        await site.start()
+        waited = asyncio.get_running_loop().time()
+        while receiver.count < 50 * 160 and asyncio.get_running_loop().time() < waited + 20:
+            site.heartbeat()
+            await asyncio.sleep(0.3)
+        beats = [moment for moment, _ in receiver.series("commune_agent_heartbeat_timestamp_seconds")]
+        await site.stop()
+    assert all(len(receiver.series("old", n=str(number))) == 160 for number in range(50))
+    assert len(beats) > 3
+    assert max(after - before for before, after in itertools.pairwise(beats)) < 6000
+    assert receiver.complaints == []
