@@ -108,8 +108,8 @@ class Client:
         self._http = HttpClient(self._ways.connect)
         self._context: ssl.SSLContext | None = None
         self._made_with: tuple[object, ...] = ((), None)
-        self.chunk = BLOCK_SAMPLES
-        """Samples of a request: fewer where a full one takes seconds."""
+        self.chunk = BLOCK_SAMPLES // 4
+        """Samples of a request: as many as the line takes within seconds; what it is like is not known at first."""
 
     async def post(
         self,

@@ -90,11 +90,11 @@ def samples_of(columns: Columns) -> int:
 
 
 def pieces(columns: Columns, most: int) -> list[Columns]:
-    """The samples in parts of at most `most`, the newest part first."""
+    """The samples in parts of at most `most`, to be sent from the last one on: series by series, as labels cost more than samples."""
     if samples_of(columns) <= most:
         return [columns]
-    older, newer = halves(columns, by_time=True)
-    return [*pieces(newer, most), *pieces(older, most)]
+    first, second = halves(columns, by_time=False)
+    return [*pieces(second, most), *pieces(first, most)]
 
 
 def halves(columns: Columns, *, by_time: bool) -> tuple[Columns, Columns]:

@@ -99,10 +99,10 @@ class RemoteWriter:
         self._phase = zlib.crc32(seed.encode()) / 2**32
         self._first = [min(wait, settings.interval) for wait in FIRST_BATCHES]
         self._due = _Due(asyncio.get_running_loop().time() + self._first.pop(0))
-        self._backlog_at = 0.0
+        self._backlog_at = self._due.batch
         self._late: Parcel | None = None
         self._late_pieces: list[Columns] = []
-        """What is left to send of `_late`, the newest first: live data goes between."""
+        """What is left to send of `_late`, from the last one on: live data goes between."""
         self._failures = 0
         self._described: dict[Description, float] = {}
         self._proven = False

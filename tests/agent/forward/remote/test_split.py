@@ -102,11 +102,13 @@ def test_halves_hold_everything_once(whole: dict[int, list[int]], by_time: bool)
     )
 
 
-def test_pieces_are_the_samples_newest_part_first_and_none_too_large() -> None:
-    found = pieces(columns(7, 100), 64)
+def test_pieces_keep_each_series_in_order_and_none_is_too_large() -> None:
+    found = pieces(columns(3, 200), 64)
     assert max(map(samples_of, found)) <= 64
-    assert sum(map(samples_of, found)) == 700
-    firsts = [min(times[0] for times, _ in piece.values()) for piece in found]
-    assert firsts == sorted(firsts, reverse=True)
-    assert pieces(columns(3, 1), 1)[-1] == {series(0): ([0], [0.0])}
+    sent: dict[Description, list[int]] = {}
+    for piece in reversed(found):
+        for one, (times, _) in piece.items():
+            sent.setdefault(one, []).extend(times)
+    assert sent == {series(number): list(range(200)) for number in range(3)}
+    assert [len(piece) for piece in pieces(columns(8, 10), 20)] == [2, 2, 2, 2], "labels go once"
     assert pieces(columns(7, 100), 700) == [columns(7, 100)]
