@@ -192,6 +192,8 @@ class RemoteWriter:
             self._intake.repeat(min(30.0, self._settings.interval / 2))
             self._plan_batch(now)
             self._due.lane = WAITS
+        if self._strict and self._late_pieces:  # begun before that was known: what is left of them must not go twice
+            return await self._send_backlog()
         lane = self._due.lane
         if lane is not None or (self._strict and self._backlog_waits()):
             return await self._send_lane(WAITS if lane is None else lane)

@@ -359,19 +359,24 @@ async def test_samples_beyond_the_window_are_refused_and_the_rest_arrives(tmp_pa
         await early.stop()
 
 
-async def test_a_backlog_passes_a_line_too_thin_for_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request of more than 6 KB is not through before the timeout; live data comes between the pieces of a block."""
-    monkeypatch.setattr(client, "SLOW", 0.1)
-    monkeypatch.setattr(writer, "BACKOFF_MAX", 0.1)
-    hands = Hands(runs=True)
+def _a_block(directory: Path, hands: Hands) -> None:
+    """Leave a block of 160 samples of 50 series from yesterday in the spool."""
     series = [Description((("__name__", "old"), ("n", str(number))), "gauge", "old", "An old one.") for number in range(50)]
-    store = Store(tmp_path / "spool.db")
+    store = Store(directory / "spool.db")
     begin = round((hands.true() - 86400) * 1000)
     for minute in range(160):
         values = [(one, float(number * minute * 7919 % 10007)) for number, one in enumerate(series)]
         store.append([Row(0, None, begin + minute * 60_000, values)])
     assert store.compact(2**62)
     store.close()
+
+
+async def test_a_backlog_passes_a_line_too_thin_for_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of more than 6 KB is not through before the timeout; live data comes between the pieces of a block."""
+    monkeypatch.setattr(client, "SLOW", 0.1)
+    monkeypatch.setattr(writer, "BACKOFF_MAX", 0.1)
+    hands = Hands(runs=True)
+    _a_block(tmp_path, hands)
 
     async def thin(request: web.Request) -> web.StreamResponse | None:
         through = (request.content_length or 0) < 6000
@@ -391,3 +396,23 @@ async def test_a_backlog_passes_a_line_too_thin_for_its_blocks(tmp_path: Path, m
     assert len(beats) > 3
     assert max(after - before for before, after in itertools.pairwise(beats)) < 6000
     assert receiver.complaints == []
+
+
+async def test_a_block_in_pieces_is_counted_once_where_the_receiver_takes_nothing_late(tmp_path: Path) -> None:
+    """The first piece tells that everything must go in order from now on; the others have the same fate."""
+    hands = Hands(runs=True)
+    _a_block(tmp_path, hands)
+    now = hands.true() * 1000
+    receiver_says = Strict(refuse=lambda _, time, __: "out of order sample" if time < now - 60_000 else None)
+    async with strict(receiver_says) as receiver:
+        site = SiteUnderTest(tmp_path, receiver.url, hands)
+        await site.start()
+        sender = await _pushed(site)
+        sender._client.chunk = 500
+        site.read()
+        await until(lambda: sender.counts.accepted >= 24 and sender.counts.rejected >= 8000, 15)
+        await asyncio.sleep(0.5)
+        assert sender._strict
+        assert sender.counts.rejected == 8000
+        assert (await site.forward.spool.maintain(hands.true())).samples == 0  # type: ignore[union-attr]
+        await site.stop()
