@@ -9,23 +9,29 @@ answers, the wall clock stands in, and readings keep their monotonic time, so th
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from agent import selfmon
 from collectors.machine import Clock, Machine
 from collectors.model import Observations
 from collectors.probe import sntp
-from collectors.wire.ntp import MalformedError
+from collectors.wire import http1, ntp
 
 log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 4.0, 300.0
+FIRST_INTERVAL = 64.0
+RESTLESS = 0.1
+"""Seconds by which a server moves the base that call for asking again sooner: a clock under correction runs 1.8 s an hour wrong."""
 SERVER_TRUSTED_FOR = 4 * 3600.0
 """Seconds for which the word of a time server counts more than a `Date`."""
 WORTH_SAYING = 5.0
 RIGHT = 60.0
 TOLERANCE = 0.02
+AGREE = 0.25
+"""Seconds within which two time servers say the same."""
+DATE_WITHIN, DRIFT = 2.0, 2e-4
+"""By how much a `Date` may be off the time of a gateway that is right: seconds, and seconds a second since it was heard."""
 
 
 class TrueClock:
@@ -38,7 +44,11 @@ class TrueClock:
     def __init__(self, below: Clock) -> None:
         self._below = below
         self._base: float | None = None
+        self._gateways_word: float | None = None
+        self._nobody_else = False
         self._learned = 0.0
+        self._heard = 0.0
+        self._doubted = False
         self._bounds = (float("-inf"), float("inf"))
         self._listeners: list[Callable[[], None]] = []
         self.source = "none"
@@ -57,7 +67,13 @@ class TrueClock:
 
     def true_at(self, monotonic: float) -> float:
         """Seconds since 1970 (UTC) at a moment of `monotonic`, as well as they are known now."""
-        return monotonic + (self.wall_base if self._base is None else self._base)
+        return monotonic + self._best
+
+    @property
+    def _best(self) -> float:
+        """The base, or what stands in for it."""
+        known = (self._base, self._gateways_word)
+        return next((base for base in known if base is not None), self.wall_base)
 
     @property
     def base(self) -> float | None:
@@ -94,62 +110,117 @@ class TrueClock:
         """A reference agrees with the base within its own error."""
         self._learned, self.source = self.monotonic(), source
 
+    def hear_gateway(self, base: float) -> bool:
+        """Learn from a gateway, whose clock may never have been set; tell whether its word counts.
+
+        It does where the receiver's `Date` agrees. As long as the receiver was not heard it only stands in for the wall
+        clock: what is kept meanwhile gets its time later, since a wrong one could not be taken back.
+        """
+        allowed = self._allowed(base)
+        if allowed or (allowed is None and self._nobody_else):
+            self._take(base, TOLERANCE, "gateway")
+            return True
+        self._gateways_word = base
+        return False
+
+    def trust_gateways(self) -> None:
+        """Nobody else will tell the time: there is no receiver, or it answers without a usable `Date`."""
+        self._nobody_else = True
+        if self._base is None and self._gateways_word is not None:
+            self.set_base(self._gateways_word, "gateway")
+
+    def hear_servers(self, found: Sequence[sntp.Reference]) -> float:
+        """Learn from the servers that most others agree with, the receiver's `Date` among them; tell by how much that moved the base.
+
+        Where no two agree, the one that says what is known already counts, else the nearest.
+        """
+
+        def standing(one: sntp.Reference) -> tuple[int, bool, float]:
+            votes = sum(abs(one.base - other.base) <= one.error + other.error + AGREE for other in found)
+            known = self._base is not None and abs(one.base - self._base) <= one.error + AGREE
+            return votes + bool(self._allowed(one.base)), known, -one.error
+
+        best = max(found, key=standing)
+        return self._take(best.base, best.error + TOLERANCE, "ntp")
+
+    def _take(self, base: float, error: float, source: str) -> float:
+        before = self._base
+        if before is None or self.source == "http" or abs(base - before) > error:
+            self.set_base(base, source)
+        else:
+            self.confirm(source)
+        return 0.0 if before is None else abs(base - before)
+
+    def _allowed(self, base: float) -> bool | None:
+        """Does the receiver's `Date` agree? None where none was heard."""
+        low, high = self._bounds
+        if low == float("-inf"):
+            return None
+        within = DATE_WITHIN + DRIFT * (self.monotonic() - self._heard)
+        return low - within <= base <= high + within
+
     def hear_date(self, date: str | None, sent: float, received: float) -> None:
         """Learn from a `Date` header (RFC 9110, whole seconds) of a request between two moments of `monotonic`.
 
         Each answer bounds the base; a second's worth of uncertainty shrinks with every one. Used only where no time
-        server answered lately.
+        server answered lately, and to judge gateways. One that contradicts those before it counts when it is repeated.
         """
-        try:
-            second = email.utils.parsedate_to_datetime(date or "").timestamp()
-        except (TypeError, ValueError):
-            return
-        if self.source in {"ntp", "gateway"} and received - self._learned < SERVER_TRUSTED_FOR:
+        second = http1.moment(date)
+        if second is None or second < ntp.OLDEST:
             return
         low, high = second - received, second + 1.0 - sent
+        within = DATE_WITHIN + DRIFT * (received - self._heard)
+        self._doubted = not self._doubted and (low > self._bounds[1] + within or high < self._bounds[0] - within)
+        if self._doubted:
+            return
         narrowed = max(self._bounds[0], low), min(self._bounds[1], high)
         self._bounds = narrowed if narrowed[0] <= narrowed[1] else (low, high)
+        self._heard = received
+        lately = received - self._learned < SERVER_TRUSTED_FOR
+        if lately and (
+            self.source == "ntp" or (self.source == "gateway" and self._base is not None and self._allowed(self._base))
+        ):
+            return
         low, high = self._bounds
-        if self._base is None or self.source != "http" or not low - TOLERANCE <= self._base <= high + TOLERANCE:
+        if self._base is None and self._gateways_word is not None and self._allowed(self._gateways_word):
+            self.set_base(self._gateways_word, "gateway")
+        elif self._base is None or self.source != "http" or not low - TOLERANCE <= self._base <= high + TOLERANCE:
             self.set_base((low + high) / 2, "http")
 
     def report(self, found: Observations) -> None:
-        """The offset of the computer's clock, once it is known."""
-        if self._base is not None:
-            found.set(selfmon.CLOCK_OFFSET, self.wall_base - self._base, self.source)
+        """The offset of the computer's clock, once somebody told the time."""
+        if self._base is not None or self._gateways_word is not None:
+            source = "gateway" if self._base is None else self.source
+            found.set(selfmon.CLOCK_OFFSET, self.wall_base - self._best, source)
 
 
 async def follow(clock: TrueClock, servers: Iterable[str], gateways: Callable[[], Iterable[str]], interval: float) -> None:
-    """Ask time servers for ever: the configured ones, else the gateways; soon again while nobody answers."""
+    """Ask time servers for ever: the configured ones, else the gateways; soon again while nobody answers or the base moves."""
     wait = FIRST_WAIT
     while True:
-        if await _ask_all(clock, servers, "ntp") or await _ask_all(clock, gateways(), "gateway"):
-            wait = interval
+        if found := await _ask(clock, servers):
+            moved = clock.hear_servers(found)
+            wait = max(FIRST_INTERVAL, wait / 2 if moved > RESTLESS else wait * 2)
+        elif (found := await _ask(clock, gateways())) and clock.hear_gateway(min(found, key=lambda one: one.error).base):
+            wait = max(FIRST_INTERVAL, wait * 2)
         else:
-            wait = min(LONGEST_WAIT, interval, 2 * wait)
+            wait = min(LONGEST_WAIT, 2 * wait)
+        wait = min(wait, interval)
         await asyncio.sleep(wait)
 
 
-async def _ask_all(clock: TrueClock, servers: Iterable[str], source: str) -> bool:
-    """Take the reference with the smallest error; tell whether there was one."""
-    answers = await asyncio.gather(*(_ask(clock, server) for server in servers))
-    found = [answer for answer in answers if answer is not None]
-    if not found:
-        return False
-    best = min(found, key=lambda reference: reference.error)
-    if clock.base is None or clock.source == "http" or abs(best.base - clock.base) > best.error + TOLERANCE:
-        clock.set_base(best.base, source)
-    else:
-        clock.confirm(source)
-    return True
+async def _ask(clock: TrueClock, servers: Iterable[str]) -> list[sntp.Reference]:
+    """What the servers say that answer."""
 
+    async def one(server: str) -> list[sntp.Reference]:
+        try:
+            return await sntp.ask(server, clock)
+        except (OSError, ntp.MalformedError, ValueError) as error:
+            log.debug("no answer from time server", extra={"server": server, "error": str(error)})
+            return []
 
-async def _ask(clock: TrueClock, server: str) -> sntp.Reference | None:
-    try:
-        return await sntp.ask(server, clock)
-    except (OSError, MalformedError, ValueError) as error:
-        log.debug("no answer from time server", extra={"server": server, "error": str(error)})
-        return None
+    answers = await asyncio.gather(*(one(server) for server in servers))
+    return [reference for found in answers for reference in found]
 
 
 def boot_id(machine: Machine) -> str:

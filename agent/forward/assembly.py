@@ -125,7 +125,9 @@ class Forward:
     async def _begin(self) -> None:
         section = self._settings.core.clock
         self._tasks.append(spawn(clocks.follow(self.clock, section.servers, self._gateways, section.interval), "clock"))
-        if self._settings.core.remote_write is not None:
+        if self._settings.core.remote_write is None:
+            self.clock.trust_gateways()
+        else:
             await self._open()
 
     async def _open(self) -> None:
@@ -165,7 +167,11 @@ class Forward:
         self._tasks.append(spawn(self._maintain(push), "spool"))
 
     def _gateways(self) -> list[str]:
-        return [route.gateway for route in self._routes() if route.gateway is not None]
+        return [
+            f"{route.gateway}%{route.interface}" if route.gateway.startswith("fe80:") else route.gateway
+            for route in self._routes()
+            if route.gateway
+        ]
 
     async def reload(self, settings: AgentSettings) -> None:
         """Go on with new settings; what waits in the spool goes to the new address."""

@@ -70,7 +70,7 @@ class Spool:
         self._waiting: list[Row] = []
         self._scheduled = False
         self._told_bound: float | None = None
-        self._held: Parcel | None = None
+        self._held: list[Parcel] = []
         self._exports: set[str] = set()
         self.taken = 0
         """Rows that are durable since the start (in memory, where memory is all there is or all that was asked for)."""
@@ -135,22 +135,22 @@ class Spool:
         def work() -> Parcel | None:
             found = self._disks.fetch(since=since, before=before, lane=lane, limit=limit)
             parcel = None if found is None else Parcel(*found)
-            if hold:
-                self._held = parcel
+            if hold and parcel is not None:
+                self._held.append(parcel)
             return parcel
 
         return await self.run(work)
 
     def let_go(self) -> None:
         """What was held is not on its way any more."""
-        self._held = None
+        self._held.clear()
 
     async def delivered(self, parcel: Parcel) -> None:
         """Delete what the receiver has, or will never take."""
 
         def work() -> None:
             self._disks.delete(parcel.store, parcel.batch.rows)
-            self._held = None
+            self._held = [held for held in self._held if held is not parcel]
 
         await self.run(work)
 
@@ -208,9 +208,9 @@ class Spool:
         path = (self._directory or Path.cwd()) / f"{EXPORT}{name}.db"
         try:
             with contextlib.closing(Store(path)) as whole:
-                held = self._held
                 for store in self._disks.stores:
-                    carry.carry(store, name, leave=held.batch.rows if held is not None and held.store is store else ())
+                    held = [row for parcel in self._held if parcel.store is store for row in parcel.batch.rows]
+                    carry.carry(store, name, leave=held)
                     carry.adopt(whole, store)
                 with whole.db:
                     whole.db.execute("DELETE FROM row WHERE carried IS NOT ?", (name,))

@@ -7,7 +7,6 @@ handshake begins, and because an expired certificate shall be named with its dat
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import ssl
 import urllib.parse
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from collectors.probe.http_message import read_body, read_head, render
 from collectors.probe.proxy import Proxy, ProxyError, proxy_for, tunnel
 from collectors.probe.sockets import Fault, classify, describe
 from collectors.probe.tcp import Connection, connect
+from collectors.wire import http1
 from collectors.wire.http1 import Head
 
 Phase = Literal["resolve", "connect", "tls", "first_byte", "transfer"]
@@ -187,7 +187,7 @@ class _Visit:
             writer.transport.abort()
             raise
         writer.close()
-        self._date = _date(head.get("date")) or self._date
+        self._date = http1.moment(head.get("date")) or self._date
         for cookie in head.all("set-cookie"):
             name, _, value = cookie.partition(";")[0].partition("=")
             self._cookies.setdefault(host, {})[name.strip()] = value.strip()
@@ -282,13 +282,6 @@ async def _handshake(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     name = host.partition("%")[0]
     return await asyncio.open_connection(sock=connection.channel, ssl=context, server_hostname=name, ssl_shutdown_timeout=1.0)
-
-
-def _date(text: str | None) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
-    except ValueError:
-        return None
 
 
 def _words(error: ssl.SSLError) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from typing import NamedTuple, cast
 
 from collectors.machine import Clock
+from collectors.probe.sockets import Endpoint, Fault, resolve, split_host_port
 from collectors.wire import ntp
 
 PORT = 123
+MOST_ADDRESSES = 4
+"""Of a name that stands for many servers (pool.ntp.org), so many are asked that one which is wrong is outvoted."""
+LATE = 2.0
+"""Seconds after which an answer says too little: true time may be wrong by half of the way's delay."""
 
 
 class Reference(NamedTuple):
@@ -39,6 +45,8 @@ class _Exchange(asyncio.DatagramProtocol):
                 self.found.set_exception(error)
             return
         delay = max(0.0, received - self._sent - (answer.sent - answer.received))
+        if delay > LATE and not self.found.done():  # the computer slept meanwhile
+            self.found.set_exception(ntp.MalformedError("the answer came too late"))
         base = (answer.received + answer.sent) / 2 - (self._sent + received) / 2
         if not self.found.done():
             self.found.set_result(Reference(base, delay / 2))
@@ -48,22 +56,40 @@ class _Exchange(asyncio.DatagramProtocol):
             self.found.set_exception(exc)
 
 
-async def ask(server: str, clock: Clock, timeout: float = 3.0) -> Reference:  # noqa: ASYNC109  part of the measurement
-    """Ask `server` (name or address, with `:port` where it is not 123) once.
+async def ask(server: str, clock: Clock, timeout: float = 10.0) -> list[Reference]:  # noqa: ASYNC109  part of the measurement
+    """Ask `server` (name or address, with `:port` where it is not 123) once at each of its addresses; at least one answered.
 
     Raises:
-        TimeoutError: no answer within `timeout` seconds.
+        TimeoutError: no address within `timeout` seconds, or no answer within as many (`LATE` at most).
         OSError: the name does not resolve or the network refuses.
         ntp.MalformedError: an answer that is of no use.
+        ValueError: the port is none.
     """
-    host, port = server, PORT
-    if server.count(":") == 1:
-        host, _, text = server.partition(":")
-        port = int(text)
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(timeout):
-        transport, exchange = await loop.create_datagram_endpoint(lambda: _Exchange(clock), remote_addr=(host, port))
-        try:
-            return await exchange.found
-        finally:
-            transport.close()
+        found = await resolve(*split_host_port(server, PORT), datagram=True)
+    if isinstance(found, Fault):
+        raise OSError(found.detail)
+    answers = await asyncio.gather(
+        *(_ask(endpoint, clock, min(timeout, LATE)) for endpoint in found[:MOST_ADDRESSES]), return_exceptions=True
+    )
+    references = [answer for answer in answers if isinstance(answer, Reference)]
+    errors = [answer for answer in answers if isinstance(answer, BaseException)]
+    if errors and not references:
+        raise errors[0]
+    return references
+
+
+async def _ask(endpoint: Endpoint, clock: Clock, within: float) -> Reference:
+    channel = socket.socket(endpoint.family, socket.SOCK_DGRAM)
+    try:
+        channel.setblocking(False)  # noqa: FBT003  the library's signature
+        channel.connect(endpoint.address)  # so that nobody else's packet arrives
+        async with asyncio.timeout(within):
+            loop = asyncio.get_running_loop()
+            transport, exchange = await loop.create_datagram_endpoint(lambda: _Exchange(clock), sock=channel)
+            try:
+                return await exchange.found
+            finally:
+                transport.close()
+    finally:
+        channel.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email.utils
 import re
 from dataclasses import dataclass
+from datetime import UTC
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n]*))?")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
@@ -116,3 +118,12 @@ def parse_chunk_size(line: bytes) -> int:
     if match is None:
         raise ValueError("a chunk has no size")
     return int(match[1], 16)
+
+
+def moment(date: str | None) -> float | None:
+    """Seconds since 1970 of a date in any form of RFC 9110 section 5.6.7 (one names no zone and means UTC); None for anything else."""
+    try:
+        found = email.utils.parsedate_to_datetime(date or "")
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -16,7 +16,10 @@ ERA = 2**32
 UNIX_IN_NTP = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970."""
 OLDEST = 1_600_000_000
-"""No server's time is earlier than this (2020): by it the NTP era is chosen, so that 2036 brings nothing new."""
+"""No server's time is earlier than this (2020): by it the NTP era is chosen, so that 2036 brings nothing new.
+
+What a clock between 1970 and here says, as that of a router which was never set, would be a time after `ERA` (2106) then.
+"""
 
 
 class MalformedError(ValueError):
@@ -56,6 +59,8 @@ def parse(packet: bytes, cookie: int) -> Answer:
     if not words[9] and not words[10]:
         raise MalformedError("no time of sending")
     received, sent = _unix(words[7], words[8]), _unix(words[9], words[10])
+    if sent >= ERA:
+        raise MalformedError("the server's clock was never set")
     if not 0 <= sent - received < 10:
         raise MalformedError("the server's times contradict each other")
     return Answer(received, sent, stratum)

@@ -12,6 +12,8 @@ from aiohttp import web
 from agent import clock as clocks
 from agent.clock import TrueClock
 from collectors.model import Observations
+from collectors.probe import sntp
+from collectors.probe.sntp import Reference
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import free_port
 from tests.receivers.strict import Strict, strict, until
@@ -94,6 +96,7 @@ def test_no_date_teaches_nothing(text: str | None) -> None:
 async def test_servers_are_asked_first_and_gateways_when_they_keep_silent() -> None:
     hands = Hands(offset=3 * YEAR, runs=True)
     clock = TrueClock(hands)
+    clock.trust_gateways()
     async with time_server(hands.true) as gateway:
         task = asyncio.create_task(clocks.follow(clock, [f"127.0.0.1:{free_port()}"], lambda: [gateway], 3600.0))  # noqa: TID251
         await until(lambda: clock.base is not None, 8)
@@ -142,6 +145,105 @@ async def test_samples_of_a_pc_whose_clock_is_years_off_arrive_at_the_right_time
 
 async def _unreachable(request: web.Request) -> web.StreamResponse:
     return web.Response(status=503, headers={"Date": ""})
+
+
+def test_one_server_that_lies_is_outvoted_though_it_is_the_nearest() -> None:
+    hands = Hands(1_700_000_000.0)
+    clock = TrueClock(hands)
+    base = hands.true() - hands.monotonic()
+    clock.hear_servers([Reference(base + 2 * YEAR, 0.001), Reference(base + 0.03, 0.1), Reference(base - 0.02, 0.05)])
+    assert clock.true() == pytest.approx(hands.true(), abs=0.1)
+
+
+@pytest.mark.parametrize("known_by", ["date", "before"])
+def test_of_two_servers_that_contradict_each_other_the_one_counts_that_fits_what_is_known(known_by: str) -> None:
+    hands = Hands(1_700_000_000.0)
+    clock = TrueClock(hands)
+    base = hands.true() - hands.monotonic()
+    if known_by == "date":
+        clock.hear_date(http_date(hands.true()), hands.monotonic(), hands.monotonic())
+    else:
+        clock.set_base(base, "ntp")
+    clock.hear_servers([Reference(base - 3600, 0.001), Reference(base, 0.05)])
+    assert clock.true() == pytest.approx(hands.true(), abs=0.1)
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 3 * YEAR])
+def test_a_gateway_with_a_wrong_clock_does_not_stand_against_the_receiver(wrong: float) -> None:
+    hands = Hands(1_700_000_000.0)
+    clock = TrueClock(hands)
+    base = hands.true() - hands.monotonic()
+    assert not clock.hear_gateway(base + wrong)
+    assert clock.base is None, "what was kept by it could not be corrected"
+    clock.hear_date(http_date(hands.true()), hands.monotonic(), hands.monotonic())
+    assert clock.source == "http"
+    assert not clock.hear_gateway(base + wrong)
+    assert clock.true() == pytest.approx(hands.true(), abs=0.6)
+    assert clock.hear_gateway(base), "it was put right"
+    assert clock.true() == hands.true()
+    clock.trust_gateways()
+    assert not clock.hear_gateway(base + wrong)
+
+
+def test_a_gateway_counts_where_the_receiver_agrees_or_says_nothing() -> None:
+    hands = Hands(1_700_000_000.0, offset=7200.0)
+    for told in (http_date(hands.true()), None):
+        clock = TrueClock(hands)
+        clock.hear_gateway(hands.true() - hands.monotonic())
+        found = Observations()
+        clock.report(found)
+        assert [one.labels for one in found.items] == [("gateway",)]
+        assert found.items[0].value == pytest.approx(7200.0)
+        clock.hear_date(told, hands.monotonic(), hands.monotonic())
+        clock.trust_gateways()
+        assert (clock.source, clock.true()) == ("gateway", hands.true())
+
+
+def test_a_date_out_of_line_counts_only_when_it_is_repeated() -> None:
+    hands = Hands(1_700_000_000.0)
+    clock = TrueClock(hands)
+
+    def hear(ahead: float) -> float:
+        hands.advance(20)
+        clock.hear_date(http_date(hands.true() + ahead), hands.monotonic(), hands.monotonic())
+        return clock.true() - hands.true()
+
+    assert abs(hear(0)) < 1
+    assert abs(hear(3600)) < 1, "one of several servers behind one name, or a portal on the way"
+    assert abs(hear(0)) < 1
+    assert abs(hear(3600)) < 1
+    assert hear(3600) == pytest.approx(3600, abs=1), "the receiver's clock was set"
+
+
+def test_a_receiver_that_believes_it_is_1970_teaches_nothing() -> None:
+    clock = TrueClock(Hands())
+    clock.hear_date(http_date(100.0), 1.0, 1.1)
+    assert clock.base is None
+
+
+async def test_a_clock_under_correction_stays_right_within_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system slews by 500 ppm for a day, and with it the monotonic clock; servers are asked once an hour where nothing moves."""
+    hands = Hands(1_700_000_000.0)
+    clock = TrueClock(hands)
+    waits, errors = [], []
+
+    async def answer(*_: object) -> list[Reference]:
+        return [Reference(hands.start - 1000.0 + 0.0005 * min(hands.passed, 86400.0), 0.02)]
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        hands.advance(seconds)
+        errors.append(abs(hands.start - 1000.0 + 0.0005 * min(hands.passed, 86400.0) - (clock.base or 0.0)))
+        if hands.passed > 2 * 86400:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(sntp, "ask", answer)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await clocks.follow(clock, ["a", "b", "c"], tuple, 3600.0)
+    assert max(errors) < 0.5
+    assert waits[-5:] == [3600.0] * 5
+    assert len(waits) < 2 * 86400 / 64 / 3
 
 
 async def test_readings_of_an_unknown_time_wait_over_a_restart_of_the_agent(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ async def _asked(ground: Ground, results: Results) -> list[float]:
     clock, servers = ground.machine.clock, ground.settings.core.clock.servers
     asked = (sntp.ask(server, clock, ground.wait(SNTP_TIMEOUT)) for server in servers)
     answers = await asyncio.gather(*asked, return_exceptions=True)
-    return [clock.wall() - clock.monotonic() - one.base for one in answers if isinstance(one, sntp.Reference)]
+    return [clock.wall() - clock.monotonic() - one.base for found in answers if isinstance(found, list) for one in found]
 
 
 def _agent(ground: Ground) -> Outcome:

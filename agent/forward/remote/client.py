@@ -8,7 +8,6 @@ read anew for every request that needs them and never appear in a message.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import enum
 import re
 import ssl
@@ -28,6 +27,7 @@ from agent.forward.tls import authorization, client_context, judge_of_dates, sec
 from agent.http_client import HttpClient
 from agent.settings import RemoteWriteSettings
 from collectors.machine import Clock
+from collectors.wire import http1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Answer:
 
     Attributes:
         wait: seconds that the receiver asked for.
-        date: its `Date` header; `sent` and `received` are the moments (Clock.monotonic) around it.
+        date: its `Date` header, if it is its own and of now; `sent` and `received` are the moments (Clock.monotonic) around it.
     """
 
     outcome: Outcome
@@ -109,8 +109,8 @@ class Client:
         self._http = HttpClient(self._ways.connect)
         self._context: ssl.SSLContext | None = None
         self._made_with: tuple[object, ...] = ((), None)
-        self.chunk = BLOCK_SAMPLES
-        """Samples of a request: fewer where a full one takes seconds."""
+        self.chunk = BLOCK_SAMPLES // 4
+        """Samples of a request: as many as the line takes within seconds; what it is like is not known at first."""
 
     async def post(
         self,
@@ -182,7 +182,9 @@ class Client:
                 self._ways.failed()
             return Answer(Outcome.AGAIN, detail=_say(error))
         answer = judge(reply.status, dict(reply.head.fields), reply.text, self.version)
-        answer.received, answer.date = self._clock.monotonic(), reply.head.get("date")
+        answer.received = self._clock.monotonic()
+        if reply.status not in _NOT_THE_RECEIVER and reply.head.get("age") is None:
+            answer.date = reply.head.get("date")
         answer.sent = answer.received - reply.seconds
         return answer
 
@@ -222,6 +224,8 @@ class Client:
 _AGENT = f"commune-agent/{__version__}"
 _SAMPLE_FAULTS = ("too old sample", "out of order sample", "out of bounds", "duplicate sample for timestamp")
 """Prometheus 2.39 to 2.47 says these with a status of 500, for ever: no retry ever succeeds."""
+_NOT_THE_RECEIVER = {*range(300, 400), 407, 511}
+"""Captive portals and proxies on the way answer with these, and have clocks of their own."""
 _VERSION = "X-Prometheus-Remote-Write-Version"
 _WHOLE = re.compile("[0-9]{1,18}")
 _OTHER_VERSION = "the receiver does not know this version of remote write"
@@ -256,17 +260,10 @@ def _retry_after(value: str | None, date: str | None) -> float | None:
         return None
     if _WHOLE.fullmatch(value):
         return min(float(value), LONGEST_RETRY_AFTER)
-    moment, now = _moment(value), _moment(date)
+    moment, now = http1.moment(value), http1.moment(date)
     if moment is None:
         return None
     return min(max(0.0, moment - (time.time() if now is None else now)), LONGEST_RETRY_AFTER)
-
-
-def _moment(value: str | None) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(value or "").timestamp()
-    except (TypeError, ValueError):
-        return None
 
 
 def _say(error: Exception) -> str:

@@ -89,6 +89,14 @@ def samples_of(columns: Columns) -> int:
     return sum(len(times) for times, _ in columns.values())
 
 
+def pieces(columns: Columns, most: int) -> list[Columns]:
+    """The samples in parts of at most `most`, to be sent from the last one on: series by series, as labels cost more than samples."""
+    if samples_of(columns) <= most:
+        return [columns]
+    first, second = halves(columns, by_time=False)
+    return [*pieces(second, most), *pieces(first, most)]
+
+
 def halves(columns: Columns, *, by_time: bool) -> tuple[Columns, Columns]:
     """Two parts of more than one sample, neither empty: earlier and later samples, or these series and those."""
     moments = sorted({time for times, _ in columns.values() for time in times})

@@ -22,7 +22,7 @@ from agent.clock import TrueClock
 from agent.forward.gaps import Ledger
 from agent.forward.intake import WAITS, Intake
 from agent.forward.remote.client import AgainError, Answer, Client, Outcome
-from agent.forward.remote.split import Columns, Splitter, halves, samples_of
+from agent.forward.remote.split import Columns, Splitter, pieces, samples_of
 from agent.forward.samples import Description, Exemplar
 from agent.forward.spool import Parcel, Spool
 from agent.settings import RemoteWriteSettings
@@ -99,7 +99,10 @@ class RemoteWriter:
         self._phase = zlib.crc32(seed.encode()) / 2**32
         self._first = [min(wait, settings.interval) for wait in FIRST_BATCHES]
         self._due = _Due(asyncio.get_running_loop().time() + self._first.pop(0))
-        self._backlog_at = 0.0
+        self._backlog_at = self._due.batch
+        self._late: Parcel | None = None
+        self._late_pieces: list[Columns] = []
+        """What is left to send of `_late`, from the last one on: live data goes between."""
         self._failures = 0
         self._described: dict[Description, float] = {}
         self._proven = False
@@ -107,6 +110,8 @@ class RemoteWriter:
         self._told_refused = float("-inf")
         self._untold = 0
         self._strict = False
+        self._noted_strict: str | None = None
+        """When that was noted before the start, in seconds since 1970: told apart from long ago once the time is known."""
         self._dateless_since: float | None = None
         self.counts = Counts()
         self.scraper: Scraper | None = None
@@ -121,22 +126,25 @@ class RemoteWriter:
     async def run(self) -> None:
         """Send until cancelled."""
         with contextlib.suppress(sqlite3.Error):
-            noted = await self._spool.note(STRICT)
-            self._strict = noted is not None and self._clock.true() - float(noted) < STRICT_FOR
+            self._noted_strict = await self._spool.note(STRICT)
         while True:
             try:
                 busy = await self._step()
             except AgainError as again:
-                self._spool.let_go()
+                self._let_go()
                 await self._pause(again)
                 continue
             except Exception:
                 log.exception("sending failed")
-                self._spool.let_go()
+                self._let_go()
                 await self._pause(AgainError("a mistake of the agent's own"))
                 continue
             if not busy:
                 await self._sleep()
+
+    def _let_go(self) -> None:
+        self._spool.let_go()
+        self._late_pieces.clear()
 
     async def _sleep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -177,10 +185,15 @@ class RemoteWriter:
             return False
         if self._clock.base is None and not await self._learn_time():
             return False
+        if self._noted_strict is not None:
+            self._strict = self._clock.true() - float(self._noted_strict) < STRICT_FOR
+            self._noted_strict = None
         if now >= self._due.batch:
             self._intake.repeat(min(30.0, self._settings.interval / 2))
             self._plan_batch(now)
             self._due.lane = WAITS
+        if self._strict and self._late_pieces:  # begun before that was known: what is left of them must not go twice
+            return await self._send_backlog()
         lane = self._due.lane
         if lane is not None or (self._strict and self._backlog_waits()):
             return await self._send_lane(WAITS if lane is None else lane)
@@ -199,20 +212,29 @@ class RemoteWriter:
                 await self._spool.maintain(self._clock.true())
             return not self._strict
         try:
-            await self._send(parcel)
+            for piece in reversed(pieces(parcel.batch.columns, self._client.chunk)):
+                await self._send(piece)
+            await self._spool.delivered(parcel)
         finally:
             self.wake(lane)  # there may be more, and what could not be sent is still due
         return True
 
     async def _send_backlog(self) -> bool:
+        """Send a piece of the oldest rows; one that a thin line carries in seconds, since live data waits meanwhile."""
         rate = self._settings.backlog_samples_per_second
         now = asyncio.get_running_loop().time()
-        parcel = await self._spool.fetch(before=self._live_since(), limit=min(self._client.chunk, rate), hold=True)
-        if parcel is not None:
-            await self._send(parcel, late=True)
-            self._backlog_at = max(self._backlog_at, now) + parcel.batch.samples / rate
+        most = min(self._client.chunk, rate)
+        if not self._late_pieces:
+            self._late = await self._spool.fetch(before=self._live_since(), limit=most, hold=True)
+            self._late_pieces = [] if self._late is None else pieces(self._late.batch.columns, self._client.chunk)
+        busy = bool(self._late_pieces)
+        if busy:
+            await self._send(self._late_pieces[-1], late=True)
+            self._backlog_at = max(self._backlog_at, now) + samples_of(self._late_pieces.pop()) / rate
+        if busy and self._late is not None and not self._late_pieces:
+            await self._spool.delivered(self._late)
         await self._spool.maintain(self._clock.true())
-        return parcel is not None
+        return busy
 
     def _plan_batch(self, now: float) -> None:
         """The next batch: twice soon after the start, then on a grid of true time that is this agent's own."""
@@ -226,6 +248,8 @@ class RemoteWriter:
     async def _learn_time(self) -> bool:
         """Before anything is sent, hear the time from the receiver if nobody else told it; True when samples may go."""
         answered = await self._client.hear_time(self._clock)
+        if answered:
+            self._clock.trust_gateways()
         if self._clock.base is not None:
             await asyncio.sleep(0)  # the spool corrects its rows first: its thread is asked before this task asks it
             return True
@@ -238,19 +262,7 @@ class RemoteWriter:
             return True
         raise AgainError("the time is not known yet", wait=TIME_WAIT, counts=0)
 
-    async def _send(self, parcel: Parcel, *, late: bool = False) -> None:
-        pieces = [parcel.batch.columns]
-        while pieces:
-            columns = pieces.pop()
-            if samples_of(columns) > 2 * self._client.chunk:  # a block of the spool, on a line that is too thin for it
-                older, newer = halves(columns, by_time=True)
-                pieces += [newer, older]
-            else:
-                await self._send_columns(columns, late=late)
-        await self._spool.delivered(parcel)
-
-    async def _send_columns(self, columns: Columns, *, late: bool) -> None:
-        samples = samples_of(columns)
+    async def _send(self, columns: Columns, *, late: bool = False) -> None:
         answer = await self._post(columns)
         accepted = answer.accepted
         if answer.outcome is Outcome.REFUSED:
@@ -260,7 +272,7 @@ class RemoteWriter:
             split = await self._splitter.search(columns, answer.detail, in_order=self._strict)
             accepted = split.accepted
             await self._tell_refused(split.rejected, split.span, split.detail, late=late)
-        elif accepted < samples:
+        elif answer.accepted < (samples := samples_of(columns)):
             times = [time for column, _ in columns.values() for time in (column[0], column[-1])]
             await self._tell_refused(samples - accepted, (min(times), max(times)), answer.detail, late=late)
         self.counts.accepted += accepted

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, web
 
+from agent import clock as clocks
 from agent.forward import store
 from agent.forward.gaps import Ledger
 from agent.forward.remote import client, writer
@@ -215,3 +216,23 @@ async def test_readings_that_memory_alone_held_are_part_of_the_gap(tmp_path: Pat
     running.read()
     assert await gap_after_a_power_cut("after") == pytest.approx(650.0, abs=0.01)
     await running.stop()
+
+
+async def test_a_backlog_outlives_a_boot_years_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power fails while the line is down, and with a dead battery the PC comes back in another year."""
+    hands = Hands()
+    url = f"http://127.0.0.1:{free_port()}/"
+    before = SiteUnderTest(tmp_path, url, hands)
+    await before.start()
+    before.read()
+    await before.stop()
+    monkeypatch.setattr(clocks, "boot_id", lambda _: "the next")
+    after = SiteUnderTest(tmp_path, url, Hands(hands.true() + 3600, offset=3 * 365 * 86400.0, monotonic=50.0), known=False)
+    await after.start()
+    await asyncio.sleep(0.2)
+    assert after.forward.spool is not None
+    kept = (await after.forward.spool.maintain(0.0)).samples
+    expired = [gap for gap in after.forward.ledger.gaps() if gap.reason == "expired"]
+    await after.stop()
+    assert kept == 2 * 3 * 8 + 24, "readings, the last words and their markers"
+    assert expired == []

@@ -87,6 +87,23 @@ def test_a_machine_that_was_off(tmp_path: Path, clean: bool, system: bool | None
     second.end()
 
 
+def test_gaps_are_forgotten_after_a_year_by_true_time_alone(tmp_path: Path) -> None:
+    """The PC comes back five years ahead, as its clock says."""
+    hands = Hands(1_700_000_000.0)
+    first = ledger(tmp_path, hands)
+    first.lost("expired", 1_699_990_000.0, 1_699_991_000.0)
+    first.end()
+    reborn = Hands(1_700_030_000.0, monotonic=20.0, offset=5 * 365 * 86400.0)
+    second = ledger(tmp_path, reborn, "boot-2", known=False)
+    second.tick()
+    assert Gap(1_699_990_000.0, 1_699_991_000.0, "expired") in second.gaps()
+    second._clock.set_base(reborn.true() - reborn.monotonic(), "ntp")
+    reborn.advance(2 * gaps.KEPT)
+    second.tick()
+    assert [gap.reason for gap in second.gaps()] == []
+    second.end()
+
+
 def test_a_gap_that_ends_in_an_unknown_time_is_corrected(tmp_path: Path) -> None:
     hands = Hands(1_700_000_000.0)
     first = ledger(tmp_path, hands)

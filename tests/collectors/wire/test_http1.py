@@ -1,12 +1,13 @@
 """HTTP/1.1 heads: real ones, odd ones and any octets at all."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.wire.http1 import Head, RequestHead, parse_chunk_size, parse_head, parse_request
+from collectors.wire.http1 import Head, RequestHead, moment, parse_chunk_size, parse_head, parse_request
 
 
 def test_a_usual_head() -> None:
@@ -82,3 +83,35 @@ def test_any_octets_are_a_head_or_a_value_error(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         request = parse_request(data)
         assert request.length is None or request.length >= 0
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 15:49:37 +0700",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
+    ],
+)
+def test_dates_mean_the_same_moment_wherever_the_computer_stands(date: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Ho_Chi_Minh")
+    time.tzset()
+    try:
+        assert moment(date) == 784_111_777
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "date", [None, "", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 99999999999 08:49:37 GMT", "1764227316"]
+)
+def test_what_is_no_date(date: str | None) -> None:
+    assert moment(date) is None
+
+
+@given(st.text())
+def test_any_text_is_a_date_or_none(text: str) -> None:
+    assert isinstance(moment(text), float | None)

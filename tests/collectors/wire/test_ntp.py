@@ -41,6 +41,25 @@ def test_the_second_era_begins_in_2036() -> None:
     assert ntp.parse(answer(2_200_000_000.0, 2_200_000_000.5), COOKIE).sent == 2_200_000_000.5
 
 
+@pytest.mark.parametrize("never_set", [0.0, 1_514_764_800.0], ids=["1970", "2018"])
+def test_a_router_whose_clock_was_never_set_is_not_believed(never_set: float) -> None:
+    with pytest.raises(ntp.MalformedError, match="never set"):
+        ntp.parse(answer(never_set + 0.25, never_set + 0.5), COOKIE)
+
+
+@pytest.mark.parametrize("code", [b"DENY", b"RSTR", b"RATE", b"INIT", b"STEP", b"ACST", b"XXXX"])
+def test_a_kiss_of_death_is_no_time_whatever_its_times_say(code: bytes) -> None:
+    packet = bytearray(answer(stratum=0))
+    packet[12:16] = code
+    with pytest.raises(ntp.MalformedError, match="no time itself"):
+        ntp.parse(bytes(packet), COOKIE)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_servers_of_every_version_are_understood(version: int) -> None:
+    assert ntp.parse(answer(head=version << 3 | 4), COOKIE).stratum == 2
+
+
 @pytest.mark.parametrize(
     "packet",
     [

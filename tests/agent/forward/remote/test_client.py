@@ -222,7 +222,7 @@ async def test_a_request_that_does_not_arrive_in_time_gets_smaller(monkeypatch: 
             assert (await sender.post(ONE, {}, describe=())).outcome is Outcome.AGAIN
         assert sender.chunk == full // 4
         wait = 0.0
-        for _ in range(3):
+        for _ in range(2):
             await sender.post(ONE, {}, describe=())
         assert sender.chunk == full
         await sender.close()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.forward.remote.client import AgainError, Answer, Outcome
-from agent.forward.remote.split import Columns, Splitter, halves, samples_of
+from agent.forward.remote.split import Columns, Splitter, halves, pieces, samples_of
 from agent.forward.samples import Description
 
 
@@ -100,3 +100,15 @@ def test_halves_hold_everything_once(whole: dict[int, list[int]], by_time: bool)
     assert sorted(pairs, key=repr) == sorted(
         ((one, time) for one, (times, _) in given_columns.items() for time in times), key=repr
     )
+
+
+def test_pieces_keep_each_series_in_order_and_none_is_too_large() -> None:
+    found = pieces(columns(3, 200), 64)
+    assert max(map(samples_of, found)) <= 64
+    sent: dict[Description, list[int]] = {}
+    for piece in reversed(found):
+        for one, (times, _) in piece.items():
+            sent.setdefault(one, []).extend(times)
+    assert sent == {series(number): list(range(200)) for number in range(3)}
+    assert [len(piece) for piece in pieces(columns(8, 10), 20)] == [2, 2, 2, 2], "labels go once"
+    assert pieces(columns(7, 100), 700) == [columns(7, 100)]

@@ -13,6 +13,9 @@ from aiohttp import web
 from agent.forward.intake import WAITS
 from agent.forward.remote import client, writer
 from agent.forward.remote.writer import RemoteWriter
+from agent.forward.samples import Description, Row
+from agent.forward.store import Store
+from collectors.wire.units import Duration
 from tests.agent.site import Hands, SiteUnderTest, settings
 from tests.receivers.servers import prometheus
 from tests.receivers.strict import STALE_BITS, Strict, bits, strict, until
@@ -282,41 +285,9 @@ async def _down(request: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
-async def test_a_block_that_the_line_is_too_thin_for_goes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is larger than the line carries within the timeout would else be sent for ever and never arrive."""
-    monkeypatch.setattr(client, "SLOW", 0.4)
-    monkeypatch.setattr(client, "FAST", 0.1)
-    monkeypatch.setattr(writer, "BACKOFF", 0.05)
-    hands = Hands(time.time() - 5 * 3600)
-
-    async def thin(request: web.Request) -> None:
-        await asyncio.sleep(int(request.headers.get("Content-Length", 0)) / 10_000)  # octets a second
-
-    async with strict(Strict(fault=thin)) as receiver:
-        site = SiteUnderTest(tmp_path, receiver.url, hands, configured=settings(receiver.url, tmp_path, timeout=1.0))
-        (await _started(site))._due.batch = float("inf")
-        for _ in range(400):
-            site.read()
-            hands.advance(45.0)
-        spool = site.forward.spool
-        assert spool is not None
-        pending = (await spool.maintain(hands.true())).samples
-        hands.runs = True
-        _now(site)
-        await until(lambda: spool.totals.samples == 0, 30)
-        await site.stop()
-    assert pending == 400 * 24
-    assert receiver.complaints == []
-    assert [len({moment for moment, _ in samples}) >= 400 for samples in receiver.samples.values()] == [True] * 24
-
-
-async def _started(site: SiteUnderTest) -> RemoteWriter:
-    await site.start()
-    return await _pushed(site)
-
-
+@pytest.mark.parametrize("ahead", [0.0, 3 * 365 * 86400.0], ids=["right", "years ahead"])
 async def test_prometheus_without_a_window_is_noticed_and_then_gets_everything_in_order(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ahead: float
 ) -> None:
     hands = Hands(time.time() - 3000)
     async with prometheus(out_of_order=None) as server:
@@ -340,14 +311,16 @@ async def test_prometheus_without_a_window_is_noticed_and_then_gets_everything_i
         assert writer.counts.accepted + writer.counts.rejected == 24 * 30
         assert writer.counts.rejected > 0
         assert [gap.reason for gap in site.forward.ledger.gaps()] == ["refused"]
-        # The next outage loses nothing: the receiver's ways are remembered, also over a restart.
+        # The next outage loses nothing: the receiver's ways are remembered, also over a restart with the computer's clock set wrong.
         await site.stop()
-        hands.runs = False
-        again = SiteUnderTest(tmp_path, server.url, hands)
+        hands.runs, hands.offset = False, ahead
+        again = SiteUnderTest(tmp_path, server.url, hands, known=False)
         for _ in range(15):
             hands.advance(61)
             if again.forward._push is None:
                 await again.start()
+                await asyncio.sleep(0.2)
+                again.forward.clock.set_base(hands.true() - hands.monotonic(), "ntp")
             again.read()
         _now(again)
         second = await _pushed(again)
@@ -384,3 +357,62 @@ async def test_samples_beyond_the_window_are_refused_and_the_rest_arrives(tmp_pa
         assert counts.accepted / 24 >= 176 - counts.rejected / 24
         await late.stop()
         await early.stop()
+
+
+def _a_block(directory: Path, hands: Hands) -> None:
+    """Leave a block of 160 samples of 50 series from yesterday in the spool."""
+    series = [Description((("__name__", "old"), ("n", str(number))), "gauge", "old", "An old one.") for number in range(50)]
+    store = Store(directory / "spool.db")
+    begin = round((hands.true() - 86400) * 1000)
+    for minute in range(160):
+        values = [(one, float(number * minute * 7919 % 10007)) for number, one in enumerate(series)]
+        store.append([Row(0, None, begin + minute * 60_000, values)])
+    assert store.compact(2**62)
+    store.close()
+
+
+async def test_a_backlog_passes_a_line_too_thin_for_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of more than 6 KB is not through before the timeout; live data comes between the pieces of a block."""
+    monkeypatch.setattr(client, "SLOW", 0.1)
+    monkeypatch.setattr(writer, "BACKOFF_MAX", 0.1)
+    hands = Hands(runs=True)
+    _a_block(tmp_path, hands)
+
+    async def thin(request: web.Request) -> web.StreamResponse | None:
+        through = (request.content_length or 0) < 6000
+        await asyncio.sleep(0.2 if through else 3.0)
+        return None if through else web.Response(status=503)
+
+    async with strict(Strict(fault=thin)) as receiver:
+        site = SiteUnderTest(tmp_path, receiver.url, hands, configured=settings(receiver.url, tmp_path, timeout=Duration(1.0)))
+        await site.start()
+        waited = asyncio.get_running_loop().time()
+        while receiver.count < 50 * 160 and asyncio.get_running_loop().time() < waited + 60:
+            site.heartbeat()
+            await asyncio.sleep(0.3)
+        beats = [moment for moment, _ in receiver.series("commune_agent_heartbeat_timestamp_seconds")]
+        await site.stop()
+    assert all(len(receiver.series("old", n=str(number))) == 160 for number in range(50))
+    assert len(beats) > 3
+    assert max(after - before for before, after in itertools.pairwise(beats)) < 6000
+    assert receiver.complaints == []
+
+
+async def test_a_block_in_pieces_is_counted_once_where_the_receiver_takes_nothing_late(tmp_path: Path) -> None:
+    """The first piece tells that everything must go in order from now on; the others have the same fate."""
+    hands = Hands(runs=True)
+    _a_block(tmp_path, hands)
+    now = hands.true() * 1000
+    receiver_says = Strict(refuse=lambda _, time, __: "out of order sample" if time < now - 60_000 else None)
+    async with strict(receiver_says) as receiver:
+        site = SiteUnderTest(tmp_path, receiver.url, hands)
+        await site.start()
+        sender = await _pushed(site)
+        sender._client.chunk = 500
+        site.read()
+        await until(lambda: sender.counts.accepted >= 24 and sender.counts.rejected >= 8000, 15)
+        await asyncio.sleep(0.5)
+        assert sender._strict
+        assert sender.counts.rejected == 8000
+        assert (await site.forward.spool.maintain(hands.true())).samples == 0  # type: ignore[union-attr]
+        await site.stop()
