@@ -60,6 +60,7 @@ class Answer:
 
     Attributes:
         wait: seconds that the receiver asked for.
+        own: the receiver itself answered, not a portal or a proxy on the way.
         date: its `Date` header, if it is its own and of now; `sent` and `received` are the moments (Clock.monotonic) around it.
     """
 
@@ -67,6 +68,7 @@ class Answer:
     accepted: int = 0
     detail: str = ""
     wait: float | None = None
+    own: bool = False
     date: str | None = None
     sent: float = 0.0
     received: float = 0.0
@@ -151,10 +153,10 @@ class Client:
         return answer
 
     async def hear_time(self, clock: TrueClock) -> bool:
-        """Ask the receiver for nothing but the time; tell whether it could be reached."""
+        """Ask the receiver for nothing but the time; tell whether it answered itself."""
         answer = await self._request("HEAD", b"")
         clock.hear_date(answer.date, answer.sent, answer.received)
-        return answer.outcome is not Outcome.AGAIN
+        return answer.own and answer.outcome is not Outcome.AGAIN
 
     async def _request(self, method: str, body: bytes) -> Answer:
         """One exchange, and what its answer means."""
@@ -183,7 +185,8 @@ class Client:
             return Answer(Outcome.AGAIN, detail=_say(error))
         answer = judge(reply.status, dict(reply.head.fields), reply.text, self.version)
         answer.received = self._clock.monotonic()
-        if reply.status not in _NOT_THE_RECEIVER and reply.head.get("age") is None:
+        answer.own = reply.status not in _NOT_THE_RECEIVER
+        if answer.own and reply.head.get("age") is None:
             answer.date = reply.head.get("date")
         answer.sent = answer.received - reply.seconds
         return answer

@@ -12,6 +12,7 @@ import pytest
 import trustme
 from aiohttp import web
 
+from agent.clock import TrueClock
 from agent.forward.remote.client import Client, Outcome, judge
 from agent.forward.samples import Description
 from agent.settings import BasicAuth, RemoteWriteSettings, TlsClient
@@ -225,6 +226,31 @@ async def test_a_request_that_does_not_arrive_in_time_gets_smaller(monkeypatch: 
         for _ in range(2):
             await sender.post(ONE, {}, describe=())
         assert sender.chunk == full
+        await sender.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "answers", "tells"),
+    [
+        (405, {}, True, True),
+        (200, {"Age": "5"}, True, False),
+        (302, {"Location": "/login"}, False, False),
+        (407, {}, False, False),
+        (511, {}, False, False),
+    ],
+)
+async def test_a_portal_or_a_proxy_is_not_the_receiver_and_tells_no_time(
+    status: int, headers: dict[str, str], *, answers: bool, tells: bool
+) -> None:
+    """As long as it was not heard itself, the time of a gateway does not count: the clock of a cheap router may be years off."""
+
+    async def says(_: web.Request) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    async with strict(Strict(fault=says)) as receiver:
+        sender, clock = client(receiver.url), TrueClock(SystemClock())
+        assert await sender.hear_time(clock) is answers
+        assert (clock.base is not None) is tells
         await sender.close()
 
 
