@@ -2,7 +2,7 @@
 
 Hypothesis makes up the story: readings, acknowledgements, kill -9, bounds, full and read-only disks, damaged sectors.
 SQLite's own switches stand for the disks here (`max_page_count` is how it meets a full one, `query_only` a read-only
-one), since a story has hundreds of steps; real file systems that are full or read-only are in test_spool.py.
+one), since a story has hundreds of steps; real file systems that are full or read-only are in test_bad_disks.py.
 """
 
 from __future__ import annotations
