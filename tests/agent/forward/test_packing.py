@@ -51,11 +51,16 @@ def test_any_bytes_are_columns_or_damage(form: int, body: bytes) -> None:
 
 
 @given(st.data())
-def test_a_block_with_a_changed_byte_is_columns_or_damage(data: st.DataObject) -> None:
-    body = bytearray(pack_block({1: ([0, 60_000, 120_000], [1.0, 2.0, 3.0]), 2: ([5], [0.5])}))
+def test_a_block_with_a_changed_byte_is_what_it_was_or_damage(data: st.DataObject) -> None:
+    """Bits that only fill deflate's last octet (RFC 1951) mean nothing; any other costs the block, never a wrong value."""
+    columns = {1: ([0, 60_000, 120_000], [1.0, 2.0, 3.0]), 2: ([5], [0.5])}
+    body = bytearray(pack_block(columns))
     body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(DamagedError):
-        unpack(BLOCK, bytes(body))
+    try:
+        found = unpack(BLOCK, bytes(body))
+    except DamagedError:
+        return
+    assert found == columns
 
 
 @given(st.data())
